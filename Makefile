@@ -1,6 +1,6 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help house setup demo check test strangers lock smoke bench bundle image card idle soak \
+.PHONY: help house setup demo check test strangers lock smoke bench bundle image card cluster idle soak \
 	screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
@@ -13,6 +13,7 @@ STRANGERS := faketime mosquitto-clients firefox-esr
 FLASH := mtools dosfstools fdisk cloud-init netplan.io poppler-utils
 BOOT := qemu-system-x86 mmdebstrap e2fsprogs
 CONTAINER := mmdebstrap umoci runc
+CLUSTER := haproxy
 # for the Pi 3 that make soak boots: its programs run here while its packages are set up
 BOOT_PI := qemu-system-arm qemu-user-binfmt
 ARGS ?=
@@ -40,7 +41,7 @@ check: setup  ## format, lint, types, architecture: in half a minute
 	npm run --silent check
 
 test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
-	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES) $(FLASH) $(BOOT) $(CONTAINER)
+	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES) $(FLASH) $(BOOT) $(CONTAINER) $(CLUSTER)
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]
@@ -79,6 +80,10 @@ card: setup  ## flash a card, boot it in QEMU, pair it, ring it (root; ARGS="--o
 	@.ci/debian $(BOOT) $(FLASH)
 	@$(VENV)/python -m tests.boot $(ARGS)
 
+cluster: setup  ## a whole cluster here, to look around in; ARGS=--chaos kills a part each 20 s (--help)
+	@.ci/debian $(POSTGRES) $(CLUSTER)
+	@$(VENV)/python -m tests.cluster $(ARGS)
+
 idle: setup  ## watch demo, relay and doorbell at rest for an hour: docs/idle.json and benchmarks.md
 	@.ci/debian $(FAULTS)
 	$(VENV)/python -m tests.bench.idle $(ARGS)
@@ -97,7 +102,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_FUZZ_CPU_S=300 DOORWARD_PACKAGE_MIB=4000 \
 		$(VENV)/pytest tests/attacks/test_a_poisoned_file_takes_no_machine.py $(ARGS)
 	DOORWARD_EVERY_WAY=1 $(VENV)/pytest tests/flows/test_pages_quality.py $(ARGS)
-	$(VENV)/pytest tests/flows/soak.py $(ARGS)
+	$(VENV)/pytest tests/flows/soak.py tests/cluster/soak.py $(ARGS)
 	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)
 	DOORWARD_DROPPED_SESSIONS=500 $(VENV)/pytest tests/firmware/test_live_leaks.py $(ARGS)
 	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)
@@ -112,6 +117,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)
 	DOORWARD_PRE_ROLL_CLIPS=10 $(VENV)/pytest tests/firmware/test_pre_roll_in_real_time.py $(ARGS)
 	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_aiortc_sender.py $(ARGS)
+	$(VENV)/pytest tests/firmware/soak.py $(ARGS)
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 	.ci/home_assistant && $(VENV)/pytest tests/home_assistant/soak.py $(ARGS)

@@ -143,6 +143,7 @@ class Doorbell:
             live=live,
         )
         settings.serve_with(live)
+        alerts.bell.rung.add(sounding.chime)
         alerts.bell.rung.add(live.unanswered.on_pressed)
         self._lighting = StatusLight(
             panel.light,

@@ -90,8 +90,8 @@ def _check_needed(config: Config) -> None:
     if storage.key == "pkcs11" and not (storage.pkcs11_module and storage.pkcs11_token):
         expected = 'the token\'s library and label, because storage.key is "pkcs11"'
         raise ConfigError("storage.pkcs11_module", storage.pkcs11_module, expected)
-    if config.sound.is_microphone_on and config.sound.card == "none":
+    if config.sound.is_microphone_on and config.sound.card != "system":
         expected = '"system", because sound.is_microphone_on is true'
-        raise ConfigError("sound.card", "none", expected)
+        raise ConfigError("sound.card", config.sound.card, expected)
     if config.place.is_opted_in and not config.place.cell:
         raise ConfigError("place.cell", "", "an H3 index, because place.is_opted_in is true")

@@ -133,7 +133,7 @@ class PanelConfig(Struct, frozen=True, kw_only=True):
 class SoundConfig(Struct, frozen=True, kw_only=True):
     """Microphone, speaker, echo cancellation and quick replies."""
 
-    card: Annotated[Literal["none", "system"], INSTALLER] = "none"
+    card: Annotated[Literal["none", "system", "file"], INSTALLER] = "none"
     microphone: Annotated[str, text('a part of a device\'s name, or ""'), INSTALLER] = ""
     speaker: Annotated[str, text('a part of a device\'s name, or ""'), INSTALLER] = ""
     language: Annotated[Literal["en", "sv"], OWNER] = "en"
@@ -142,6 +142,7 @@ class SoundConfig(Struct, frozen=True, kw_only=True):
     is_in_clips: Annotated[bool, OWNER] = False
     volume_percent: Annotated[int, whole(10, 100), OWNER] = 100
     echo: Annotated[Literal["auto", "livekit", "speex", "none"], INSTALLER] = "auto"
+    has_chime: Annotated[bool, INSTALLER] = False
     reply_after_s: Annotated[float, number(0, 120, "seconds (0: never)"), OWNER] = 0.0
 
 

@@ -253,6 +253,29 @@ class CreditsLeaf(Document, frozen=True, kw_only=True, tag="credits", tag_field=
     sha256: Digest
 
 
+class FeedDangerLeaf(Document, frozen=True, kw_only=True, tag="feed_danger", tag_field="type"):
+    """An entry for an agency's post that neighbours saw before a moderator: life is in danger.
+
+    `post` is the digest of the text that two officers signed; the post's id in it is random.
+    """
+
+    agency: AgencyId
+    post: Digest
+
+
+class FeedLegalProcessLeaf(
+    Document, frozen=True, kw_only=True, tag="feed_legal_process", tag_field="type"
+):
+    """An entry for legal process about the neighbours' feed, with all it can yield (R16)."""
+
+    quarter: Quarter
+    kind: Literal["subpoena", "court_order", "search_warrant", "other"]
+    yielded: Annotated[
+        list[Literal["nothing", "account_metadata", "posts"]],
+        msgspec.Meta(min_length=1, max_length=3),
+    ]
+
+
 CustodyBody = (
     ReleaseLeaf
     | KeyChangedLeaf
@@ -266,6 +289,8 @@ CustodyBody = (
     | LegalProcessLeaf
     | RefusalsLeaf
     | CreditsLeaf
+    | FeedDangerLeaf
+    | FeedLegalProcessLeaf
 )
 
 

@@ -19,12 +19,14 @@ from firmware.sound.audio_device import AudioDevices
 from firmware.sound.digits_voice import DigitsVoice
 from firmware.sound.echo import Echo, MakeCanceller, choose_canceller
 from firmware.sound.echo_reference import EchoReference
-from firmware.sound.errors import ReplyRefused, SoundMissing
+from firmware.sound.errors import ReplyRefused, SoundError, SoundMissing
+from firmware.sound.file_device import FileDevices
 from firmware.sound.microphone import HalfDuplex, Microphone
 from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.sound.opus import OpusFeed
 from firmware.sound.portaudio import PortAudioDevices
 from firmware.sound.quick_replies import QuickReplies
+from firmware.sound.sounds import rising_notes
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import Speech
 from firmware.sound.talk_floor import TalkFloor
@@ -54,10 +56,14 @@ class SoundWiring:
         self.changes = Listeners[()]()
         if card is None and settings.card == "system":
             card = PortAudioDevices(clock)
+        elif card is None and settings.card == "file":
+            card = FileDevices(data_dir, clock)
+        heard = None if settings.card == "file" else card  # a file hears nothing
         self.played = played = EchoReference()
-        self.echo = echo = Echo(played, _canceller(settings) if card is not None else None)
+        self.echo = echo = Echo(played, _canceller(settings) if heard is not None else None)
+        self._chiming: asyncio.Task[None] | None = None
         self.microphone = Microphone(
-            card,
+            heard,
             device=settings.microphone,
             switch=MicrophoneSwitch(
                 data_dir / "sound.json", is_on_at_first=settings.is_microphone_on
@@ -99,6 +105,19 @@ class SoundWiring:
         """Whether microphone or speaker failed when they were last wanted."""
         return self.microphone.has_failed or self.speaker.has_failed
 
+    def chime(self) -> None:
+        """Play three notes, if the settings say so: for a press."""
+        if self.settings.has_chime and self._chiming is None:
+            self._chiming = asyncio.create_task(self._chime(), name="chime sound")
+
+    async def _chime(self) -> None:
+        try:
+            await self.speaker.say(rising_notes().samples)
+        except SoundError as error:
+            log.warning("the speaker can't chime: %s", error)
+        finally:
+            self._chiming = None
+
     async def play_reply(self, wanted: PlayReply) -> None:
         """Answer a press with a quick reply; SoundError if that fails."""
         default = self.replies.default
@@ -122,6 +141,9 @@ class SoundWiring:
     async def aclose(self) -> None:
         """Stop playing."""
         self.digits.stop()
+        if self._chiming is not None:
+            self._chiming.cancel()
+            await asyncio.gather(self._chiming, return_exceptions=True)
         await self.replies.aclose()
 
 

@@ -50,6 +50,7 @@ FILES = (
     "clock.json",
     "troubles.json",
     "sound.json",
+    "speaker.wav",
     "wifi.json",
     "storage-speed.tmp",
     "control.sock",

@@ -1,7 +1,8 @@
 """Follower of the register: fetches new entries, and accepts them once they are proved.
 
 One read at a time: the checkpoint, by the policy; each new entry; the root over all of them; then
-the cosigned times. Whatever fails, the entries read before stay. A checkpoint that contradicts
+the cosigned times. A long read goes in parts, each of which the log's tiles show to be how the
+checkpoint's log begins. Whatever fails, the entries read before stay. A checkpoint that contradicts
 them is kept as proof, and from then on the facts aren't fresh: nothing is released until a later
 checkpoint of the log that was read before is seen.
 
@@ -12,31 +13,27 @@ import asyncio
 import logging
 import random
 import threading
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import takewhile
 from pathlib import Path
+from typing import NoReturn
 
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
-from firmware.protocol.encoding import WireError
 from firmware.protocol.register.chain import make_extract
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
 from firmware.protocol.tlog.policy import Policy, Witnessed
-from firmware.protocol.tlog.tiles import (
-    MAX_BUNDLE_BYTES,
-    TILE_WIDTH,
-    Bundle,
-    bundles_grown,
-)
+from firmware.protocol.tlog.prefixes import joined_root, subtrees_between, subtrees_in
+from firmware.protocol.tlog.tiles import MAX_BUNDLE_BYTES, bundles_grown
 from firmware.system.backoff import Backoff
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 from firmware.transparency import reader
 from firmware.transparency.contradictions import Contradictions
 from firmware.transparency.errors import FollowError, LogContradicts, LogUnreachable, LogUnreadable
+from firmware.transparency.log_files import ENTRIES, STAMPS, LogFiles
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import Logs
 from firmware.transparency.register_store import Contradiction, RegisterStore
@@ -49,7 +46,9 @@ POLLS_IN_FRESHNESS = 4
 """Where a register must be fresher than usual, it is read so often in that time."""
 FIRST_RETRY_S = 5.0
 UNREADABLE_MAX_RETRY_S = 3600.0
-"""A log whose files don't fit together costs storage up to MAX_REGISTER_BYTES a try."""
+"""A log whose files don't fit together costs a part of a long read a try, on the card too."""
+PLACE_EVERY_NS = 24 * 3600 * 10**9
+"""So often a doorbell asks the relay where its logs are read."""
 LEAST_PAUSE_S = 1.0
 GROWN_JITTER_S = 1.0
 """Spread of the reads, so that a fleet notified of an entry doesn't fetch at the same moment."""
@@ -58,7 +57,6 @@ LEAP_MS = 60_000
 """A clock that was set ahead by more makes what was read older than it was: it is read anew."""
 PROGRESS_EVERY = 16
 """Bundles between two lines in the doorbell's log."""
-ENTRIES, STAMPS = "tile/entries/", "stamps/"
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +100,7 @@ class RegisterFollower:
         self._one_at_a_time = asyncio.Lock()
         self._lock = threading.Lock()  # of `_followed`, between threads
         self._is_wanted = asyncio.Event()
+        self._look_up_ns = 0
         self._progress: ReadProgress | None = None
 
     @property
@@ -144,21 +143,22 @@ class RegisterFollower:
         return self._logs.custody_origin
 
     def extract(self, request_digest: str) -> RegisterExtract:
-        """Return the register's part of a package for a request. Blocks: reads storage.
+        """Return the register's part of a package for a request.
 
         Raises FollowError if it isn't there, or no agreement of its agency is in force.
         """
         with self._lock:
             now_ms = self._clock.wall_ms()
             places = self._followed.places(request_digest, now_ms=now_ms)
-            if places is None or self._store is None:
+            if places is None:
                 raise FollowError("the register has no such request that could be answered now")
-            entries = reader.entries_at(self._store, places.all)
+            if self._followed.is_between:
+                raise FollowError("the register is being read")
             return make_extract(
                 places,
-                entries,
+                self._followed.entries_at(places.all),
                 prove=lambda index: self._followed.proof(index).decode(),
-                ages=reader.earlier_checkpoints(self._store, self._followed, places),
+                ages=self._followed.earlier_checkpoints(places),
             )
 
     async def start(self) -> None:
@@ -183,6 +183,7 @@ class RegisterFollower:
             self._is_wanted.clear()
             ahead_ms = self._ahead_ms()
             try:
+                await self._look_up()
                 await self.read()
             except (LogUnreadable, LogContradicts) as error:
                 log.warning("the register isn't as it should be: %s", error)
@@ -190,6 +191,7 @@ class RegisterFollower:
                 continue
             except (FollowError, OSError) as error:
                 log.warning("the register couldn't be read: %s", error)
+                self._source.go_home()
                 wait_s = backoff.next_s()
             else:
                 backoff.reset()
@@ -200,6 +202,14 @@ class RegisterFollower:
                 else:
                     stale.reset()
             await self._pause(max(wait_s, LEAST_PAUSE_S), ahead_ms)
+
+    async def _look_up(self) -> None:
+        """Ask the relay, now and then, where its logs are read: nothing from there is believed."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._look_up_ns:
+            self._look_up_ns = now_ns + PLACE_EVERY_NS
+            with suppress(FollowError):
+                await self._source.look_up()
 
     async def on_grown(self, command: RegisterGrew) -> ReplyBody:
         """Read soon, as the relay announces growth; nothing else of its message is trusted."""
@@ -253,73 +263,120 @@ class RegisterFollower:
     async def _read(self) -> None:
         note = await self._source.fetch("checkpoint", max_bytes=reader.MAX_CHECKPOINT_BYTES)
         witnessed = await asyncio.to_thread(self._followed.check, note)
-        await asyncio.to_thread(self._followed.check_known, witnessed)
-        size, known = witnessed.checkpoint.size, self._followed.known
-        if known is not None and size < known.checkpoint.size:
+        await self._check_known(witnessed)
+        known = self._followed.known
+        size = self._followed.size if known is None else known.checkpoint.size
+        size = max(size, self._followed.size)
+        if witnessed.checkpoint.size < size:
             raise LogUnreadable(
-                f"the register has {size} entries, but {known.checkpoint.size} were read before: "
-                "an old copy is served"
+                f"the register has {witnessed.checkpoint.size} entries, but {size} were read "
+                "before: an old copy is served"
             )
-        if size > reader.MAX_ENTRIES:
-            raise LogUnreadable(f"the register has more than {reader.MAX_ENTRIES} entries")
-        if size > self._followed.size:
-            await self._grow(witnessed)
+        files = LogFiles(self._source, size=witnessed.checkpoint.size)
+        if witnessed.checkpoint.size > self._followed.size:
+            await self._grow(witnessed, files)
         else:
             await asyncio.to_thread(self._accept, witnessed)
-        await self._read_stamps()
+        await self._read_stamps(files)
 
-    async def _grow(self, witnessed: Witnessed) -> None:
+    async def _check_known(self, witnessed: Witnessed) -> None:
+        """Raise LogContradicts for a checkpoint that isn't larger, and not of the log read before.
+
+        How a much smaller one's tree began isn't known here any more. The log's tiles can show it,
+        whoever serves them; who hides them can't pass for a log that is older and still grows.
+        """
+        await asyncio.to_thread(self._followed.check_known, witnessed)
+        newest = self._followed.newest
+        if newest is None or not self._followed.is_too_old(witnessed):
+            return
+        files = LogFiles(self._source, size=newest.checkpoint.size)
+        try:
+            is_beginning = await files.is_beginning(witnessed.checkpoint, newest.checkpoint)
+        except (LogUnreachable, LogUnreadable):
+            is_beginning = None
+        if is_beginning is None and self._followed.is_rolled_back(witnessed):
+            is_beginning = False
+        if is_beginning is False:
+            raise LogContradicts(newest, witnessed)
+
+    async def _grow(self, witnessed: Witnessed, files: LogFiles) -> None:
         store, size = self._opened(), witnessed.checkpoint.size
         growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
-        await self._try(growth, witnessed, keep=True)
-        if growth.matches(witnessed) and not growth.is_other:
-            await asyncio.to_thread(self._accept, witnessed)
-            return
-        await asyncio.to_thread(store.drop_pending)
-        await self._find_fault(witnessed)
-
-    async def _try(self, growth: PendingGrowth, witnessed: Witnessed, *, keep: bool) -> None:
-        store, size = self._opened(), witnessed.checkpoint.size
-        for number, bundle in enumerate(bundles_grown(growth.size, size), start=1):
+        bundles = bundles_grown(growth.size, size) if growth.size < size else ()
+        for number, bundle in enumerate(bundles, start=1):
             self._progress = ReadProgress(read=growth.size, size=size)
             if number % PROGRESS_EVERY == 0:
                 log.info("reading the register: %d of %d entries", growth.size, size)
-            data = await self._bundle(bundle, ENTRIES, max_bytes=MAX_BUNDLE_BYTES)
-            entries = reader.new_entries(bundle, data)
-            if keep:
-                await asyncio.to_thread(reader.keep_pending, store, growth, entries)
-            else:
-                await asyncio.to_thread(growth.add, entries)
+            entries = await files.bundle(
+                bundle, ENTRIES, known_bytes=growth.end.size_bytes, max_bytes=MAX_BUNDLE_BYTES
+            )
+            await asyncio.to_thread(reader.keep_pending, store, growth, entries)
+            if growth.size < size and reader.is_part(store, self._followed, growth):
+                await self._take_part(growth, witnessed, files)
+                await self._read_stamps(files)
+                growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
+        if not growth.matches(witnessed):
+            await self._refuse(witnessed, files)
+        self._check_bound(growth, witnessed)
+        await asyncio.to_thread(self._accept, witnessed)
 
-    async def _bundle(self, bundle: Bundle, folder: str, *, max_bytes: int) -> bytes:
-        """Fetch a bundle; a partial one may be gone because it has become full."""
-        paths = [bundle.path] if bundle.width == TILE_WIDTH else [bundle.path, bundle.full_path]
-        for path in paths:
-            path = path.replace(ENTRIES, folder, 1)
-            data = await self._source.fetch_if_there(path, max_bytes=max_bytes)
-            if data is not None:
-                return data
-        raise LogUnreachable(f"the log has no {paths[0].replace(ENTRIES, folder, 1)} just now")
-
-    async def _find_fault(self, witnessed: Witnessed) -> None:
-        """Raise for new entries that don't lead to the checkpoint: another log, or a bad copy."""
+    async def _take_part(
+        self, growth: PendingGrowth, witnessed: Witnessed, files: LogFiles
+    ) -> None:
+        """Take what was read up to here, if the checkpoint's log begins with it."""
         known = self._followed.known
-        whole = self._followed.whole()
-        await self._try(whole, witnessed, keep=False)
-        if known is not None and whole.matches(witnessed) and whole.is_other:
+        if known is not None and growth.size < known.checkpoint.size:
+            await self._check_leads_past(known, witnessed, files)
+        rest = await files.roots(subtrees_between(growth.size, witnessed.checkpoint.size))
+        if joined_root([*subtrees_in(growth.frontier), *rest]) != witnessed.checkpoint.root:
+            await self._refuse(witnessed, files)
+        self._check_bound(growth, witnessed)
+        await asyncio.to_thread(self._take_and_save, growth, witnessed)
+
+    def _check_bound(self, growth: PendingGrowth, witnessed: Witnessed) -> None:
+        """Raise for entries of a witnessed log that doesn't begin with what was read and lost."""
+        known = self._followed.known
+        if known is not None and growth.is_other:
+            raise LogContradicts(known, witnessed)
+
+    async def _refuse(self, witnessed: Witnessed, files: LogFiles) -> NoReturn:
+        """Raise for new entries that don't lead to the checkpoint: another log, or a bad copy."""
+        await asyncio.to_thread(self._opened().drop_pending)
+        known = self._followed.known
+        is_other = known is not None and (
+            await files.is_beginning(known.checkpoint, witnessed.checkpoint) is False
+        )
+        if known is not None and is_other:
             raise LogContradicts(known, witnessed)
         raise LogUnreadable("the register's entries aren't those of its checkpoint")
 
-    async def _read_stamps(self) -> None:
-        store = self._opened()
-        data = await self._source.fetch("stamps/count", max_bytes=64)
-        count = reader.parse_count(data, most=self._followed.size + 1)
-        if count <= store.noted.count:
-            return
-        for bundle in bundles_grown(store.noted.count, count):
-            data = await self._bundle(bundle, STAMPS, max_bytes=reader.MAX_STAMPS_BYTES)
-            if not await asyncio.to_thread(self._take_stamps, bundle, data):
-                return
+    async def _check_leads_past(
+        self, known: Witnessed, witnessed: Witnessed, files: LogFiles
+    ) -> None:
+        """Raise unless a checkpoint's log begins with what was read, of which the entries are lost.
+
+        Before any part of it counts: one that ends before what was read can't be compared with it.
+        """
+        is_beginning = await files.is_beginning(known.checkpoint, witnessed.checkpoint)
+        if is_beginning is False:
+            raise LogContradicts(known, witnessed)
+        if is_beginning is None:
+            raise LogUnreadable("the register's tiles aren't those of its checkpoint")
+
+    async def _read_stamps(self, files: LogFiles) -> None:
+        count = await files.stamps_count()
+        while self._followed.taken < count:
+            if not files.stamps:
+                (bundle, *_) = bundles_grown(self._followed.taken, count)
+                files.stamps += await files.bundle(
+                    bundle,
+                    STAMPS,
+                    known_bytes=self._followed.stamps_end.size_bytes,
+                    max_bytes=reader.MAX_STAMPS_BYTES,
+                )
+            await asyncio.to_thread(self._take_stamps, files.stamps)
+            if files.stamps:
+                return  # the next is of a larger tree
 
     # --- what blocks ---
 
@@ -354,24 +411,29 @@ class RegisterFollower:
                 raise
         self._contradictions.end_before(witnessed, self._opened())
 
-    def _take_stamps(self, bundle: Bundle, data: bytes) -> bool:
-        """Add a bundle's cosigned times; return whether all were of sizes that are here."""
+    def _take_and_save(self, growth: PendingGrowth, witnessed: Witnessed) -> None:
         store = self._opened()
-        try:
-            notes = bundle.new_entries(data, max_bytes=reader.MAX_STAMPS_BYTES)
-        except WireError as error:
-            raise LogUnreadable(f"the register's stamps can't be read: {error}") from error
-        if any(len(note) > reader.MAX_STAMP_BYTES for note in notes):
-            raise LogUnreadable("a stamp of the register is too large")
         with self._lock:
-            with self._saving.replaying():
-                notes = list(takewhile(partial(reader.store_cosigned_time, self._followed), notes))
+            try:
+                with self._saving.replaying():
+                    reader.take_part(store, self._followed, growth, witnessed)
+            except (OSError, LogUnreadable):
+                self._load_locked()
+                raise
+        self._saving.save_if_due(store, self._followed, is_long_read=True)
+
+    def _take_stamps(self, notes: deque[bytes]) -> None:
+        """Add the cosigned times from the front of a queue that are of sizes that are here."""
+        store = self._opened()
         reader.check_room(store, notes)
-        store.stamps.append(notes)
-        store.stamps.sync()
-        for note in notes:
-            store.noted.take(note)
-        return bundle.first + len(notes) == bundle.width
+        taken: list[bytes] = []
+        try:
+            with self._lock, self._saving.replaying():
+                taken.extend(reader.take_stamps(self._followed, notes, iter(())))
+        finally:
+            if taken:
+                store.stamps.append(taken)
+                store.stamps.sync()
 
     def _keep_proof(self, error: LogContradicts) -> None:
         self._contradictions.add(error, self._opened(), found_ms=self._clock.wall_ms())
@@ -390,7 +452,8 @@ class RegisterFollower:
             self.witnessed.notify(newest.fresh_ms)
         since_ms = self._clock.wall_ms() - MAX_LIFE_MS - MAX_SKEW_MS
         facts = self._followed.facts(requests_since_ms=max(0, since_ms))
-        self._facts = replace(facts, fresh_ms=0) if self.has_contradiction else facts
+        is_unsure = self.has_contradiction or self._followed.is_between
+        self._facts = replace(facts, fresh_ms=0) if is_unsure else facts
 
     def _poll_s(self) -> float:
         return min(self._poll_every_s, self._followed.freshness_ms / 1000 / POLLS_IN_FRESHNESS)

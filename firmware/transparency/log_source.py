@@ -6,12 +6,25 @@ lead anywhere in the home network.
 
 import asyncio
 import ipaddress
+import re
+from dataclasses import dataclass
 
 import httpx2
 
 from firmware.transparency.errors import LogUnreachable, LogUnreadable
 
 TIMEOUT_S = 30.0
+PLACE_PATH = "place"
+MAX_PLACE_BYTES = 2048
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundBytes:
+    """A file's bytes from one on."""
+
+    start_byte: int
+    data: bytes
 
 
 class LogSource:
@@ -22,8 +35,25 @@ class LogSource:
     ) -> None:
         """`name` is the log's folder under `log_url`; the URL is checked at each use."""
         self._http = http
-        self._prefix = f"{log_url.rstrip('/')}/{name}/"
+        self._home_url = self._log_url = log_url.rstrip("/")
+        self._name = name
         self._timeout_s = timeout_s
+
+    async def look_up(self) -> None:
+        """Read from where the relay says that its logs are: a bucket of theirs, or a CDN.
+
+        It may be the relay itself, which says nothing then; so it is as long as it can't be asked.
+        """
+        self.go_home()
+        found = await self._fetch(f"{self._home_url}/{PLACE_PATH}", PLACE_PATH, 0, MAX_PLACE_BYTES)
+        if found is not None:
+            log_url = found.data.decode("utf-8", "replace").strip().rstrip("/")
+            _check_url(log_url)
+            self._log_url = log_url
+
+    def go_home(self) -> None:
+        """Read from the relay itself, as another place can't be reached."""
+        self._log_url = self._home_url
 
     async def fetch(self, path: str, *, max_bytes: int) -> bytes:
         """Return a file's bytes, or raise LogUnreachable or LogUnreadable."""
@@ -34,42 +64,74 @@ class LogSource:
 
     async def fetch_if_there(self, path: str, *, max_bytes: int) -> bytes | None:
         """Like `fetch`; None if there is no such file."""
-        url = self._url_of(path)
+        found = await self.fetch_from(path, 0, max_bytes=max_bytes)
+        return None if found is None else found.data
+
+    async def fetch_from(self, path: str, start_byte: int, *, max_bytes: int) -> FoundBytes | None:
+        """Return a file's bytes from this one on, or all where the server gives no ranges.
+
+        None if there is no such file. `max_bytes` limits what is fetched.
+        """
+        return await self._fetch(
+            f"{self._log_url}/{self._name}/{path}", path, start_byte, max_bytes
+        )
+
+    async def _fetch(
+        self, url: str, path: str, start_byte: int, max_bytes: int
+    ) -> FoundBytes | None:
+        _check_url(url)
         try:
             async with asyncio.timeout(self._timeout_s):
-                status, data = await self._get(url, path, max_bytes)
+                status, found = await self._get(url, path, start_byte, max_bytes)
+                if status == 416:  # shorter than it should be: whoever reads it all will see
+                    status, found = await self._get(url, path, 0, max_bytes)
         except TimeoutError as error:
             raise LogUnreachable(f"{path} didn't come within {self._timeout_s:.0f} s") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise LogUnreachable(f"{path} can't be fetched: {type(error).__name__}") from error
         if status == 404:
             return None
-        if status != 200:
+        if found is None:
             raise LogUnreachable(f"{path} can't be fetched: HTTP status {status}")
-        return data
+        return found
 
-    async def _get(self, url: str, path: str, max_bytes: int) -> tuple[int, bytes]:
+    async def _get(
+        self, url: str, path: str, start_byte: int, max_bytes: int
+    ) -> tuple[int, FoundBytes | None]:
         received = bytearray()
         headers = {"Accept-Encoding": "identity"}  # packed, a small answer could be endless
+        if start_byte:
+            headers["Range"] = f"bytes={start_byte}-"
         async with self._http.stream("GET", url, headers=headers, follow_redirects=False) as got:
-            if got.status_code == 200:
-                async for piece in got.aiter_raw():
-                    received += piece
-                    if len(received) > max_bytes:
-                        raise LogUnreadable(f"{path} has more than {max_bytes} bytes")
-            return got.status_code, bytes(received)
+            status = got.status_code
+            is_part = status == 206 and _begins_at(got.headers, start_byte)
+            if status != 200 and not is_part:
+                return status, None
+            async for piece in got.aiter_raw():
+                received += piece
+                if len(received) > max_bytes:
+                    raise LogUnreadable(f"{path} has more than {max_bytes} bytes")
+        return status, FoundBytes(start_byte=start_byte if is_part else 0, data=bytes(received))
 
-    def _url_of(self, path: str) -> str:
-        try:
-            place = httpx2.URL(self._prefix)
-        except httpx2.InvalidURL as error:
-            raise LogUnreachable("the enrolment names no place of the log: enrol anew") from error
-        is_here = place.scheme == "http" and _is_loopback(place.host)
-        if not place.host or not (place.scheme == "https" or is_here):
-            raise LogUnreachable(
-                "the enrolment names a place of the log that isn't https: enrol anew"
-            )
-        return self._prefix + path
+
+def _check_url(url: str) -> None:
+    """Raise LogUnreachable for what could lead into the home network."""
+    try:
+        place = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise LogUnreachable("the relay names no place of the log: enrol anew") from error
+    is_here = place.scheme == "http" and _is_loopback(place.host)
+    if not place.host or not (place.scheme == "https" or is_here):
+        raise LogUnreachable("the relay names a place of the log that isn't https: enrol anew")
+
+
+def _begins_at(headers: httpx2.Headers, start_byte: int) -> bool:
+    """Return whether a part of a file is the one that was asked for: up to the file's end."""
+    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+    if found is None or not start_byte:
+        return False
+    first, last, size = map(int, found.groups())
+    return first == start_byte and last + 1 == size
 
 
 def _is_loopback(host: str) -> bool:

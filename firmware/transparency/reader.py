@@ -2,38 +2,32 @@
 
 Everything here blocks or fetches one file; the pieces are called by follower.py, which gives the
 blocking ones to a thread. New entries go through a `PendingGrowth` first, bundle by bundle, so
-that a long first read takes little memory; they count once their root is that of the checkpoint.
+that a long first read takes little memory; they count once they lead to the checkpoint, or, in a
+long read, once the log's tiles show that they are the beginning of what does.
 """
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from firmware.protocol.encoding import WireError
-from firmware.protocol.register.chain import ExtractPlaces
-from firmware.protocol.register.extract import EarlierCheckpoint
-from firmware.protocol.register.saved import load_register
 from firmware.protocol.register.saved_form import SavedUnusable
-from firmware.protocol.register.saved_stamps import NotesHash, load_stamps
-from firmware.protocol.tlog.checkpoint import parse_checkpoint
-from firmware.protocol.tlog.lines import parse_size
-from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed
-from firmware.protocol.tlog.signed_note import parse_note
-from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
+from firmware.protocol.tlog.tiles import TILE_WIDTH
 from firmware.transparency.errors import LogContradicts, LogUnreadable
 from firmware.transparency.register_store import RegisterStore, bytes_of
 from firmware.transparency.snapshots import StateSnapshots
 from firmware.transparency.state import PendingGrowth, RegisterState
 
-MAX_ENTRIES = 200_000
-MAX_REGISTER_BYTES = 512 * 1024 * 1024
-"""Limit of the storage that a hostile log may take."""
+MAX_STORED_BYTES = 512 * 1024 * 1024
+"""Limit of the storage that a log may take whose state can't be saved."""
 MAX_CHECKPOINT_BYTES = 16 * 1024
 MAX_STAMP_BYTES = 4 * 1024
 MAX_STAMPS_BYTES = TILE_WIDTH * (MAX_STAMP_BYTES + 2)
+PART_ENTRIES = 1024
+PART_BYTES = 8 * 1024 * 1024
+"""A long read's entries are on trial up to so many; then the tiles have to show that they count."""
 
 log = logging.getLogger(__name__)
 
@@ -43,91 +37,111 @@ def load(
 ) -> RegisterState:
     """Return the stored register, with everything checked anew. Blocks.
 
-    But for what this doorbell judged before and signed: of that, only whether it is still the same.
-    Damaged entries are forgotten and read again; the checkpoint binds all the same, unless it is
-    itself damaged, or of another policy.
+    But for what this doorbell judged before and signed: of that, only whether it and what follows
+    lead to the checkpoint. What is damaged is forgotten and read again; the checkpoint binds all
+    the same, unless it is itself damaged, or of another policy.
     """
     followed = RegisterState(policy=policy, origin=origin)
     note = store.checkpoint()
-    if note is None:
-        store.stamps.cut(0)
-        return followed
-    try:
-        witnessed = followed.check(note)
-    except LogUnreadable as error:
-        log.error("the stored register isn't used: %s", error)
-        store.forget_log()
-        return followed
-    size = witnessed.checkpoint.size
-    tree = Tree(map(leaf_hash, islice(store.entries.read(), size)))
-    if (tree.size, tree.root()) != (size, witnessed.checkpoint.root):
+    witnessed = None
+    if note is not None:
+        try:
+            witnessed = followed.check(note)
+        except LogUnreadable as error:
+            log.error("the stored register isn't used: %s", error)
+            store.forget_log()
+            return followed
+    saved = _saved_state(store, saving, policy=policy, origin=origin)
+    for state in (saved, followed if store.has_all else None):
+        if state is not None and _leads_to(store, state, witnessed):
+            _replay(store, state, witnessed, saving)
+            return state
+        if state is saved and saved is not None:
+            _not_used(store, "it is of other entries than those that are here")
+    if witnessed is not None:
         log.error("storage has lost entries of the register: they are read again")
-        store.forget_log()
         followed.bind(witnessed)
-        return followed
-    entries = _resume(store, followed, tree, saving)
-    with saving.replaying():
-        followed.accept(witnessed, _in_turns(entries))
-    known = _resume_stamps(store, followed, saving, policy=policy)
-    with saving.replaying():
-        _load_stamps(store, followed, known=known)
+    store.forget_log()
     return followed
 
 
-def _resume(
-    store: RegisterStore, followed: RegisterState, tree: Tree, saving: StateSnapshots
-) -> Iterator[bytes]:
-    """Begin with the saved state if there is one; return the entries that are to be replayed."""
-    entries = _counting(store, islice(store.entries.read(), tree.size))
+def _saved_state(
+    store: RegisterStore, saving: StateSnapshots, *, policy: Policy, origin: str
+) -> RegisterState | None:
+    """Return the state that this doorbell saved, if it can be used."""
     try:
         data = saving.state_in(store.saved_register)
         if data is None:
-            return entries
-        register = load_register(
-            data,
-            origin=followed.origin,
-            tree=tree,
-            entries=entries,
-            code=saving.code,
-            charter=followed.charter,
-        )
+            return None
+        # A newer version judges all entries anew, as long as they are here.
+        code = saving.code if store.has_all else None
+        return RegisterState.load(data, policy=policy, origin=origin, code=code)
     except SavedUnusable as error:
-        log.warning("the register's saved state isn't used, all entries are replayed: %s", error)
-        store.saved_register.forget()
-        store.counting_bytes = 0
-        return _counting(store, islice(store.entries.read(), tree.size))
-    followed.restore(register, tree)
-    return entries
+        _not_used(store, str(error))
+        return None
 
 
-def _resume_stamps(
-    store: RegisterStore, followed: RegisterState, saving: StateSnapshots, *, policy: Policy
-) -> NotesHash:
-    """Begin with the saved cosigned times if there are any; return the notes they came from."""
-    try:
-        data = saving.state_in(store.saved_stamps)
-        if data is None:
-            return NotesHash()
-        stamps, known = load_stamps(
-            data, store.stamps.read(), origin=followed.origin, policy=policy, code=saving.code
-        )
-    except SavedUnusable as error:
-        log.warning("the register's saved cosigned times aren't used, each is checked: %s", error)
-        store.saved_stamps.forget()
-        return NotesHash()
-    followed.restore_cosigned_times(stamps)
-    return known
+def _not_used(store: RegisterStore, why: str) -> None:
+    way = "all entries are replayed" if store.has_all else "all is read again"
+    log.warning("the register's saved state isn't used, %s: %s", way, why)
+    store.saved_register.forget()
 
 
-def _load_stamps(store: RegisterStore, followed: RegisterState, *, known: NotesHash) -> None:
-    end_byte = 0
-    store.noted = known
-    for number, stamp in enumerate(store.stamps.read()):
-        end_byte += bytes_of([stamp])
-        if number >= known.count:
-            store_cosigned_time(followed, stamp)
-            store.noted.take(stamp)
-    store.stamps.cut(end_byte)
+def _leads_to(store: RegisterStore, state: RegisterState, witnessed: Witnessed | None) -> bool:
+    """Return whether a state, with the entries after it, leads to the checkpoint."""
+    if witnessed is None:
+        return True
+    growth, size = state.growth(), witnessed.checkpoint.size
+    if growth.size > size:  # a long read was interrupted
+        return state.root(size) in (None, witnessed.checkpoint.root)
+    growth.add(islice(store.entries.from_number(state.size), size - state.size))
+    return growth.matches(witnessed)
+
+
+def _replay(
+    store: RegisterStore,
+    state: RegisterState,
+    witnessed: Witnessed | None,
+    saving: StateSnapshots,
+) -> None:
+    """Replay the stored entries after a state up to the checkpoint, and the stamps with them."""
+    store.entries.drop_others()
+    store.stamps.drop_others()
+    before = islice(store.entries.read(), max(0, state.size - store.entries.base))
+    store.counting_bytes = bytes_of(before)
+    stamps_bytes = bytes_of(islice(store.stamps.read(), max(0, state.taken - store.stamps.base)))
+    notes = deque[bytes]()
+    later = store.stamps.from_number(state.taken)
+    with saving.replaying():
+        if witnessed is not None and state.size <= witnessed.checkpoint.size:
+            due = witnessed.checkpoint.size - state.size
+            entries = _counting(store, islice(store.entries.from_number(state.size), due))
+            while part := list(islice(entries, PART_ENTRIES)):
+                state.take(_in_turns(part), now_ms=witnessed.fresh_ms)
+                stamps_bytes += bytes_of(take_stamps(state, notes, later))
+            state.accept(witnessed, ())
+        elif witnessed is not None:
+            state.bind(witnessed)
+        stamps_bytes += bytes_of(take_stamps(state, notes, later))
+    store.stamps.cut(stamps_bytes)
+
+
+def take_stamps(
+    followed: RegisterState, notes: deque[bytes], later: Iterator[bytes]
+) -> Iterator[bytes]:
+    """Take the cosigned times from the front that are of sizes that are here; yield them.
+
+    `later` come after those in the queue, which keeps the first that is of a larger tree.
+    """
+    while True:
+        if not notes:
+            notes.extend(islice(later, 1))
+        if not notes or not store_cosigned_time(followed, notes[0]):
+            return
+        note = notes.popleft()
+        followed.taken += 1
+        followed.stamps_end.add(note)
+        yield note
 
 
 def store_cosigned_time(followed: RegisterState, note: bytes) -> bool:
@@ -153,12 +167,10 @@ def pending(store: RegisterStore, followed: RegisterState, *, size: int) -> Pend
     return growth
 
 
-def new_entries(bundle: Bundle, data: bytes) -> list[bytes]:
-    """Return the entries of a bundle that are new, or raise LogUnreadable."""
-    try:
-        return bundle.new_entries(data)
-    except WireError as error:
-        raise LogUnreadable(f"the register's entries can't be read: {error}") from error
+def is_part(store: RegisterStore, followed: RegisterState, growth: PendingGrowth) -> bool:
+    """Return whether so much is on trial that it has to be shown to count before more is read."""
+    bytes_on_trial = store.entries.size_bytes - store.counting_bytes
+    return growth.size - followed.size >= PART_ENTRIES or bytes_on_trial >= PART_BYTES
 
 
 def keep_pending(store: RegisterStore, growth: PendingGrowth, entries: list[bytes]) -> None:
@@ -168,10 +180,20 @@ def keep_pending(store: RegisterStore, growth: PendingGrowth, entries: list[byte
     store.entries.append(entries)
 
 
-def check_room(store: RegisterStore, records: list[bytes]) -> None:
+def check_room(store: RegisterStore, records: Iterable[bytes]) -> None:
     """Raise LogUnreadable if entries and cosigned times would exceed their limit of storage."""
-    if store.entries.size_bytes + store.stamps.size_bytes + bytes_of(records) > MAX_REGISTER_BYTES:
-        raise LogUnreadable("the register is larger than this doorbell can follow")
+    if store.tail_bytes + bytes_of(records) > MAX_STORED_BYTES:
+        raise LogUnreadable("the register's state can't be saved, and the card has no more room")
+
+
+def take_part(
+    store: RegisterStore, followed: RegisterState, growth: PendingGrowth, witnessed: Witnessed
+) -> None:
+    """Take the entries on trial, which a later checkpoint's log was shown to begin with. Blocks."""
+    due = growth.size - followed.size
+    store.entries.sync()
+    entries = _counting(store, islice(store.pending(), due))
+    followed.take(_in_turns(entries), now_ms=witnessed.fresh_ms)
 
 
 def accept(store: RegisterStore, followed: RegisterState, witnessed: Witnessed) -> None:
@@ -183,40 +205,6 @@ def accept(store: RegisterStore, followed: RegisterState, witnessed: Witnessed) 
     due = witnessed.checkpoint.size - followed.size
     followed.accept(witnessed, _in_turns(_counting(store, islice(store.pending(), due))))
     store.keep_checkpoint(witnessed.note)
-
-
-def entries_at(store: RegisterStore, indices: Collection[int]) -> dict[int, bytes]:
-    """Return some of the accepted entries. Blocks; it reads all that come before them."""
-    upto = islice(store.entries.read(), max(indices) + 1)
-    return {index: entry for index, entry in enumerate(upto) if index in indices}
-
-
-def earlier_checkpoints(
-    store: RegisterStore, followed: RegisterState, places: ExtractPlaces
-) -> list[EarlierCheckpoint]:
-    """Return the oldest checkpoints that show how old is what let a request in (R17, R20).
-
-    Blocks.
-    """
-    wanted = {followed.seen_size(index) for index in places.aged}
-    found: dict[int, EarlierCheckpoint] = {}
-    for note in store.stamps.read():
-        with suppress(WireError, LogUnreadable):  # one that doesn't count is in the store as well
-            size = parse_checkpoint(parse_note(note).text).size
-            if size in wanted and size not in found:
-                found[size] = followed.earlier(note)
-    return list(found.values())
-
-
-def parse_count(data: bytes, *, most: int) -> int:
-    """Return the number of cosigned times, or raise."""
-    try:
-        count = parse_size(data.decode("ascii").strip())
-    except (WireError, UnicodeDecodeError) as error:
-        raise LogUnreadable(f"the register's stamps can't be counted: {error}") from error
-    if count > most:
-        raise LogUnreadable("the register has more stamps than sizes")
-    return count
 
 
 def _counting(store: RegisterStore, entries: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,22 +1,27 @@
-"""Storage of the register's entries and checkpoints, so that a restart needn't fetch them again.
+"""Storage of what was read of the register, so that a restart needn't fetch it again.
 
     entries      each entry with its length before it, in order, only ever appended to
     stamps       witnessed checkpoints, in the same form
     checkpoint   the newest witnessed one: only the entries that it holds count
     contradictions.json   pairs of checkpoints that can't both be true, kept as proof
-    saved-register, saved-stamps   state after entries and stamps: caches, see snapshots.py
+    saved-register   state after entries and stamps (saved_state.py, snapshots.py)
+
+Entries and stamps are all there are as long as they take little room. Once they take MAX_TAIL_BYTES
+and the state after them is saved, they begin anew: `entries.20480` has those from 20,480 on.
 
 Entries come first and the checkpoint last, so a power cut leaves entries beyond the checkpoint or
 half a one at the end: both are cut off, or read further, and never trusted. All files are checked
 when they are read again, by state.py, like the relay's. A saved state counts only if this doorbell
-signed it (state_signature.py), and it is of the very entries and stamps that are here.
+signed it (state_signature.py), and with what follows it leads to the checkpoint.
 """
 
 import logging
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,12 +29,14 @@ import msgspec
 
 from firmware.protocol.encoding import Document, WallTimeMs, WireError, decode
 from firmware.protocol.register.saved_form import MAX_SAVED_BYTES, SavedUnusable
-from firmware.protocol.register.saved_stamps import NotesHash
 from firmware.system.durable_files import sync_folder, write_atomic
 
 MAX_CONTRADICTIONS = 8
+MAX_TAIL_BYTES = 32 * 1024 * 1024
+"""Entries and stamps that a state covers take no more of the card: some 10,000 requests."""
 MAX_KEPT_NOTE_BYTES = 16 * 1024
 _LENGTH = struct.Struct(">H")
+_BASE = re.compile(r"(?:\.[1-9][0-9]{0,18})?")
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +65,39 @@ class ContradictionsFile(Document, frozen=True, kw_only=True):
 class RecordFile:
     """A file of records, each with its length before it; only appended to, or cut off."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self.base = max(self._bases(), default=0)
+        """The number of the file's first record: those before are gone."""
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / (f"{self._name}.{self.base}" if self.base else self._name)
+
+    def _bases(self) -> list[int]:
+        paths = self._folder.glob(f"{self._name}*")
+        ends = [path.name.removeprefix(self._name) for path in paths]
+        return [int(end[1:] or 0) for end in ends if _BASE.fullmatch(end)]
+
+    def begin_at(self, base: int) -> None:
+        """Begin a file with the record of this number; those that are here go."""
+        self.base = base
+        self._path.touch(mode=0o600)
+        sync_folder(self._folder)
+        self.drop_others()
+
+    def drop_others(self) -> None:
+        """Remove what a power cut left of earlier files."""
+        for base in self._bases():
+            if base != self.base:
+                (self._folder / (f"{self._name}.{base}" if base else self._name)).unlink()
+
+    def from_number(self, number: int) -> Iterator[bytes]:
+        """Yield the records from this number on; none if it is before the first one here."""
+        if number < self.base:
+            return iter(())
+        return islice(self.read(), number - self.base, None)
 
     @property
     def size_bytes(self) -> int:
@@ -146,14 +184,11 @@ class RegisterStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, exist_ok=True)
-        self.entries = RecordFile(folder / "entries")
-        self.stamps = RecordFile(folder / "stamps")
-        self.noted = NotesHash()
-        """Which stamps of the relay's list were taken."""
+        self.entries = RecordFile(folder, "entries")
+        self.stamps = RecordFile(folder, "stamps")
         self.saved_register = SavedFile(folder / "saved-register")
-        self.saved_stamps = SavedFile(folder / "saved-stamps")
         self.counting_bytes = 0
-        """How much of `entries` the checkpoint holds: what is beyond is on trial."""
+        """How much of `entries` was accepted: what is beyond is on trial."""
         self._checkpoint = folder / "checkpoint"
         self._contradictions = folder / "contradictions.json"
 
@@ -164,6 +199,22 @@ class RegisterStore:
     def drop_pending(self) -> None:
         """Forget the entries that are on trial."""
         self.entries.cut(self.counting_bytes)
+
+    @property
+    def has_all(self) -> bool:
+        """Whether no entry and no stamp is gone."""
+        return self.entries.base == self.stamps.base == 0
+
+    @property
+    def tail_bytes(self) -> int:
+        """How much of the card entries and stamps take."""
+        return self.entries.size_bytes + self.stamps.size_bytes
+
+    def begin_anew(self, *, entries: int, stamps: int) -> None:
+        """Drop entries and stamps: the state after so many was saved. What is on trial goes too."""
+        self.entries.begin_at(entries)
+        self.stamps.begin_at(stamps)
+        self.counting_bytes = 0
 
     def checkpoint(self) -> bytes | None:
         """Return the newest witnessed checkpoint's note, if there is one."""
@@ -196,10 +247,8 @@ class RegisterStore:
         write_atomic(self._contradictions, ContradictionsFile(found=found).encode())
 
     def forget_log(self) -> None:
-        """Forget entries and stamps (they are damaged); the checkpoint stays, and binds."""
-        self.counting_bytes = 0
-        self.noted = NotesHash()
+        """Forget all but the checkpoint, which binds: something is damaged."""
+        self.begin_anew(entries=0, stamps=0)
         self.entries.cut(0)
         self.stamps.cut(0)
         self.saved_register.forget()
-        self.saved_stamps.forget()

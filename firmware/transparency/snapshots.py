@@ -1,11 +1,12 @@
 """Snapshots of the follower's state: when they are saved, and how a start uses them.
 
-A snapshot is a cache in the doorbell's own storage, signed by its identity (state_signature.py):
-nobody else's is trusted, and none is read from a relay. If it is unusable, the entries are
-replayed, the start takes longer, and the next save replaces it.
+A snapshot is in the doorbell's own storage, signed by its identity (state_signature.py): nobody
+else's is trusted, and none is read from a relay. If it is unusable, the entries are replayed, or,
+where they aren't here any more, read anew from the log; the next save replaces it.
 
 It is written at most once a day, or when the next start would need more than a second for the
-entries since: each write wears the card, and a power cut leaves the old one or the new one.
+entries since, or when these take much of the card: each write wears it, and a power cut leaves the
+old one or the new one. Once it is written, entries and stamps before it may go (register_store.py).
 """
 
 import logging
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 
 from firmware.protocol.register.saved_form import SavedUnusable, code_digest
 from firmware.system.clock import Clock
-from firmware.transparency.register_store import RegisterStore, SavedFile
+from firmware.transparency.register_store import MAX_TAIL_BYTES, RegisterStore, SavedFile
 from firmware.transparency.state import RegisterState
 from firmware.transparency.state_signature import IdentitySigner, sign_state, verify_state
 
@@ -55,18 +56,28 @@ class StateSnapshots:
         finally:
             self._replay_ns += self._clock.monotonic_ns() - begun_ns
 
-    def save_if_due(self, store: RegisterStore, followed: RegisterState) -> None:
-        """Save if it is time and something is new. A storage error only costs time."""
+    def save_if_due(
+        self, store: RegisterStore, followed: RegisterState, *, is_long_read: bool = False
+    ) -> None:
+        """Save if it is time and something is new. A storage error only costs time.
+
+        Within a long read only what the card has no room for makes it time.
+        """
         now_ns = self._clock.monotonic_ns()
-        is_due = self._replay_ns > MAX_REPLAY_NS or now_ns - self._saved_at_ns >= SAVE_EVERY_NS
-        reached = (followed.size, store.noted.count)
-        if self._signer is None or not is_due or reached == self._saved:
+        is_large = store.tail_bytes > MAX_TAIL_BYTES
+        is_old = now_ns - self._saved_at_ns >= SAVE_EVERY_NS
+        is_late = not is_long_read and (is_old or self._replay_ns > MAX_REPLAY_NS)
+        reached = (followed.size, followed.taken)
+        if self._signer is None:
+            if is_large:  # there is no next start
+                store.begin_anew(entries=followed.size, stamps=followed.taken)
+            return
+        if not (is_late or is_large) or reached == self._saved:
             return
         try:
-            register = followed.save_register(code=self.code)
-            store.saved_register.write(sign_state(register, self._signer))
-            stamps = followed.save_cosigned_times(store.noted, code=self.code)
-            store.saved_stamps.write(sign_state(stamps, self._signer))
+            store.saved_register.write(sign_state(followed.save(code=self.code), self._signer))
+            if is_large:
+                store.begin_anew(entries=followed.size, stamps=followed.taken)
         except (OSError, SavedUnusable) as error:
             log.warning(
                 "the register's state isn't saved, so the next start takes longer: %s", error

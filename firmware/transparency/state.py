@@ -1,10 +1,13 @@
 """State of a followed register, as a pure state machine: bytes in, `RegisterFacts` out.
 
+Of the entries it keeps those that something still rests on (`Register.needed_indexes`) with the
+hashes that prove them, so that it takes no more memory for a longer log, but 16 bytes a request.
+
 Invariants: the state is that of the newest witnessed checkpoint that was accepted; it never goes
 back, and never becomes that of a log which doesn't begin with it. Not here: files and network.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.footage import MAX_WITNESSED_BYTES
@@ -19,12 +22,42 @@ from firmware.protocol.register.facts import (
     place_of_limits,
 )
 from firmware.protocol.register.replay import Register
-from firmware.protocol.register.saved import save_register
-from firmware.protocol.register.saved_stamps import NotesHash, save_stamps
-from firmware.protocol.tlog.merkle import Frontier, Tree, leaf_hash
+from firmware.protocol.register.saved import restore_register, saved_form_of
+from firmware.protocol.register.saved_form import SavedUnusable, frame, unframe
+from firmware.protocol.tlog.kept_tree import KeptTree
+from firmware.protocol.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.proof import TlogProof
+from firmware.protocol.tlog.tiles import TILE_WIDTH, encoded_bytes
 from firmware.transparency.errors import LogContradicts, LogUnreadable
+from firmware.transparency.saved_state import TAG, SavedFollowing, policy_digest
+
+LATER_BY_MS = 10 * 60 * 1000
+"""A smaller checkpoint that was witnessed so much later than a larger one is no old copy."""
+MAX_KEPT_BYTES = 96 * 1024 * 1024
+"""Of entries that something rests on: a hostile agency's certificates, say, fill no memory."""
+FORGET_EVERY = 512
+KEPT_BESIDE = 64
+"""So many entries stay after nothing rests on them: forgetting looks at all that is kept."""
+
+
+class BundleEnd:
+    """How many bytes of a log's last, partial bundle were read: what is new begins there."""
+
+    def __init__(self, count: int = 0, size_bytes: int = 0) -> None:
+        self._count = count
+        self.size_bytes = size_bytes
+
+    def add(self, record: bytes) -> None:
+        """Note the next record."""
+        if self._count % TILE_WIDTH == 0:
+            self.size_bytes = 0
+        self.size_bytes += encoded_bytes(record)
+        self._count += 1
+
+    def copy(self) -> "BundleEnd":
+        """Return another that goes on from here."""
+        return BundleEnd(self._count, self.size_bytes)
 
 
 class PendingGrowth:
@@ -33,8 +66,10 @@ class PendingGrowth:
     `bound` is a checkpoint that they must lead past, where the trial begins before it.
     """
 
-    def __init__(self, frontier: Frontier, bound: Witnessed | None) -> None:
+    def __init__(self, frontier: Frontier, bound: Witnessed | None, known: "BundleEnd") -> None:
         self._frontier = frontier
+        self.end = known.copy()
+        """Where its last bundle goes on."""
         self._bound = None if bound is None else bound.checkpoint
         self._is_other = False
 
@@ -42,6 +77,11 @@ class PendingGrowth:
     def size(self) -> int:
         """Number of entries of the log with those on trial."""
         return self._frontier.size
+
+    @property
+    def frontier(self) -> Frontier:
+        """The right edge of the log with those on trial."""
+        return self._frontier
 
     @property
     def is_other(self) -> bool:
@@ -52,6 +92,7 @@ class PendingGrowth:
         """Try the next entries."""
         for entry in entries:
             self._frontier.append(leaf_hash(entry))
+            self.end.add(entry)
             bound = self._bound
             if bound is not None and self._frontier.size == bound.size:
                 self._is_other = self._frontier.root() != bound.root
@@ -72,16 +113,29 @@ class RegisterState:
         self.origin = origin
         self._register = Register(origin, charter=policy.charter_of(origin))
         self._stamps = Stamps()
-        self._tree = Tree()
-        self._edge = Frontier()
+        self._tree = KeptTree()
+        self._end = BundleEnd()
+        self.stamps_end = BundleEnd()
+        """Where the last bundle of stamps goes on."""
+        self._entries: dict[int, bytes] = {}
+        self._last = b""
+        self._notes: dict[int, bytes] = {}
         self._newest: Witnessed | None = None
         self._newest_note: str | None = None
         self._bound: Witnessed | None = None
+        self._forget_beyond = (KEPT_BESIDE, KEPT_BESIDE)
+        self.taken = 0
+        """How many stamps of the log's list were read."""
 
     @property
     def size(self) -> int:
         """Number of accepted entries."""
         return self._tree.size
+
+    @property
+    def is_between(self) -> bool:
+        """Whether there are more entries than the newest checkpoint's: a long read isn't over."""
+        return self._newest is not None and self.size != self._newest.checkpoint.size
 
     @property
     def charter(self) -> str | None:
@@ -127,56 +181,98 @@ class RegisterState:
         """
         self._bound = witnessed
 
-    def restore(self, register: Register, tree: Tree) -> None:
-        """Begin with a state that was saved, in place of the entries that led to it.
+    def save(self, *, code: bytes) -> bytes:
+        """Return all that is kept as bytes, or raise SavedUnusable if it is too much."""
+        saved = SavedFollowing(
+            policy=policy_digest(self._policy),
+            register=saved_form_of(self._register, root=self._tree.root() or EMPTY_ROOT),
+            tree=self._tree.save(),
+            entries=sorted(self._entries.items()),
+            last=self._last,
+            stamps=self._stamps.pairs(),
+            notes=sorted(self._notes.items()),
+            taken=self.taken,
+            ends=(self._end.size_bytes, self.stamps_end.size_bytes),
+        )
+        return frame(TAG, saved, code=code)
 
-        `tree` begins with these entries; `accept` comes next, with those that follow.
+    @classmethod
+    def load(
+        cls, data: bytes, *, policy: Policy, origin: str, code: bytes | None
+    ) -> "RegisterState":
+        """Return the state that was saved, or raise SavedUnusable.
+
+        Its signature was checked. Without `code` that of another version of the program counts too.
         """
-        hashes = tree.subtree_hashes(0, 0, register.size)
-        self._register, self._tree, self._edge = register, Tree(hashes), Frontier()
-        self._edge.extend(hashes)
-
-    def restore_cosigned_times(self, stamps: Stamps) -> None:
-        """Restore cosigned times, which were checked when they were saved."""
-        for size, aged_ms in stamps.pairs():
-            self._stamps.add(size, aged_ms)
-
-    def save_register(self, *, code: bytes) -> bytes:
-        """Return the register's state as bytes."""
-        return save_register(self._register, root=self._edge.root(), code=code)
-
-    def save_cosigned_times(self, noted: NotesHash, *, code: bytes) -> bytes:
-        """Return the cosigned times as bytes; `noted` are all added by `add_cosigned_time`."""
-        return save_stamps(self._stamps, noted, origin=self.origin, policy=self._policy, code=code)
+        saved = unframe(TAG, SavedFollowing, data, code=code)
+        if saved.policy != policy_digest(policy):
+            raise SavedUnusable("it was saved under another policy")
+        state = cls(policy=policy, origin=origin)
+        state._entries = dict(saved.entries)
+        state._last = saved.last
+        size = saved.register.size
+        lasts = [] if size == 0 or size - 1 in state._entries else [(size - 1, saved.last)]
+        try:
+            state._register = restore_register(
+                saved.register, [*saved.entries, *lasts], origin=origin, charter=state.charter
+            )
+            state._tree = KeptTree.load(saved.tree, [*state._entries, *_ends(dict(saved.notes))])
+        except WireError as error:
+            raise SavedUnusable(str(error)) from error
+        if (state._tree.size, state._tree.root()) != (size, saved.register.root):
+            raise SavedUnusable("its tree isn't that of its register")
+        for stamp in saved.stamps:
+            state._stamps.add(*stamp)
+        state._notes = dict(saved.notes)
+        state.taken = saved.taken
+        state._end = BundleEnd(size, saved.ends[0])
+        state.stamps_end = BundleEnd(saved.taken, saved.ends[1])
+        return state
 
     def check_known(self, witnessed: Witnessed) -> None:
-        """Raise LogContradicts if a checkpoint isn't larger and is of another log."""
+        """Raise LogContradicts if a checkpoint isn't larger and is of another log.
+
+        Of one that is much smaller the root isn't known any more: see `is_too_old`.
+        """
         size = witnessed.checkpoint.size
-        if self._newest is None or size > self.size:
+        if self._newest is None or size > self.size or self.is_too_old(witnessed):
             return
         if self._tree.root(size) != witnessed.checkpoint.root:
             raise LogContradicts(self._newest, witnessed)
 
+    def is_too_old(self, witnessed: Witnessed) -> bool:
+        """Return whether a checkpoint is so small that what is here can't tell if it is right."""
+        return witnessed.checkpoint.size < self._tree.oldest_size
+
+    def is_rolled_back(self, witnessed: Witnessed) -> bool:
+        """Return whether witnesses signed a smaller tree after the larger one that was read."""
+        newest = self._newest
+        return (
+            newest is not None
+            and witnessed.checkpoint.size < newest.checkpoint.size
+            and witnessed.fresh_ms > newest.fresh_ms + LATER_BY_MS
+        )
+
+    def root(self, size: int) -> bytes | None:
+        """Return the root over the first entries; None if it isn't known any more."""
+        return self._tree.root(size)
+
+    def frontier(self) -> Frontier:
+        """Return the right edge of the accepted entries."""
+        return self._tree.frontier()
+
     def growth(self) -> PendingGrowth:
         """Return a `PendingGrowth` for entries beyond the accepted ones."""
-        return PendingGrowth(Frontier(self._edge.size, self._edge.hashes), self._bound)
-
-    def whole(self) -> PendingGrowth:
-        """Return a `PendingGrowth` that tries all entries anew, from the first."""
-        return PendingGrowth(Frontier(), self.known)
+        return PendingGrowth(self._tree.frontier(), self._bound, self._end)
 
     def accept(self, witnessed: Witnessed, entries: Iterable[bytes]) -> None:
         """Take the entries that lead to this checkpoint; whether they do was tried before.
 
         Raises LogUnreadable if they don't; then this object is of no use any more.
         """
-        for entry in entries:
-            hashed = leaf_hash(entry)
-            self._tree.append(hashed)
-            self._edge.append(hashed)
-            self._register.apply(entry)
+        self.take(entries, now_ms=witnessed.fresh_ms)
         checkpoint = witnessed.checkpoint
-        if (self._tree.size, self._edge.root()) != (checkpoint.size, checkpoint.root):
+        if (self._tree.size, self._tree.root()) != (checkpoint.size, checkpoint.root):
             raise LogUnreadable("the entries aren't those of the checkpoint")
         self._bound = None
         self._stamps.add(checkpoint.size, witnessed.aged_ms)
@@ -185,16 +281,59 @@ class RegisterState:
             note = self._policy.only_known(witnessed.note)
             self._newest_note = note.decode() if len(note) <= MAX_WITNESSED_BYTES else None
 
+    def take(self, entries: Iterable[bytes], *, now_ms: int) -> None:
+        """Take entries that are proved to be in the log of a checkpoint that was signed then.
+
+        Raises LogUnreadable if more rests on them than this doorbell can hold.
+        """
+        self._register.forget_ended(now_ms)
+        for number, entry in enumerate(entries, 1):
+            index = self._tree.size
+            self._tree.append(leaf_hash(entry))
+            self._end.add(entry)
+            self._last = entry
+            if self._register.apply(entry) is None:
+                self._entries[index] = entry
+                self._tree.keep(index)
+            if number % FORGET_EVERY == 0:
+                self._forget()
+        self._forget()
+        if sum(map(len, self._entries.values())) > MAX_KEPT_BYTES:
+            raise LogUnreadable(
+                "more agencies, officers and requests stand than this doorbell holds"
+            )
+
+    def _forget(self) -> None:
+        """Forget what nothing rests on any more."""
+        most_entries, most_notes = self._forget_beyond
+        if len(self._entries) <= most_entries and len(self._notes) <= most_notes:
+            return
+        needed = self._register.needed_indexes()
+        self._entries = {index: self._entries[index] for index in sorted(needed)}
+        self._stamps.keep_for(needed)
+        shown = {self._stamps.seen_size(index) for index in self._register.aged_indexes()}
+        self._notes = {size: note for size, note in self._notes.items() if size in shown}
+        self._tree.keep_only({*needed, *_ends(self._notes)})
+        many = len(self._entries) + len(self._entries) // 8 + KEPT_BESIDE
+        self._forget_beyond = (many, 2 * len(self._notes) + KEPT_BESIDE)
+
     def add_cosigned_time(self, note: bytes) -> bool:
         """Add the time at which so many entries were witnessed; False if some aren't here yet.
 
         Raises LogUnreadable for one that doesn't count, LogContradicts for one of another log.
         """
         witnessed = self.check(note)
-        if witnessed.checkpoint.size > self.size:
+        size = witnessed.checkpoint.size
+        if size > self.size:
             return False
+        if self.is_too_old(witnessed):
+            raise LogUnreadable("a stamp comes too late to be compared with what was read")
         self.check_known(witnessed)
-        self._stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
+        self._stamps.add(size, witnessed.aged_ms)
+        if size and self._stamps.seen_size(size - 1) == size:
+            self._notes[size] = note
+            self._tree.keep(size - 1)
+            self._forget()
         return True
 
     def places(self, request_digest: str, *, now_ms: int) -> ExtractPlaces | None:
@@ -210,22 +349,28 @@ class RegisterState:
         limits = self._register.limits[place_of_limits(self._register, self._stamps, now_ms)]
         return places_of(self._register, record, agreement=version.index, limits=limits.index)
 
+    def entries_at(self, indices: Iterable[int]) -> Mapping[int, bytes]:
+        """Return some of the kept entries, of which the last of all is one."""
+        known = {**self._entries, self.size - 1: self._last}
+        return {index: known[index] for index in indices}
+
     def proof(self, index: int) -> bytes:
         """Return the tlog-proof that an entry is in the log of the newest checkpoint."""
-        if self._newest is None:
-            raise LogUnreadable("nothing of the register is known")
+        if self._newest is None or self.is_between:
+            raise LogUnreadable("nothing of the register is known, or it is being read")
         hashes = tuple(self._tree.inclusion_proof(index))
         return TlogProof(index=index, hashes=hashes, note=self._newest.note).encode()
 
-    def seen_size(self, index: int) -> int | None:
-        """Return the size of the tree in which witnesses first saw an entry."""
-        return self._stamps.seen_size(index)
+    def earlier_checkpoints(self, places: ExtractPlaces) -> list[EarlierCheckpoint]:
+        """Return the oldest checkpoints that show how old is what let a request in (R17, R20)."""
+        sizes = {self._stamps.seen_size(index) for index in places.aged}
+        return [self._earlier(size) for size in sorted(self._notes) if size in sizes]
 
-    def earlier(self, note: bytes) -> EarlierCheckpoint:
+    def _earlier(self, size: int) -> EarlierCheckpoint:
         """Return a checkpoint that was read before, with the proof that it is of this log."""
-        size = self.check(note).checkpoint.size
         hashes = [b64u(one) for one in self._tree.consistency_proof(size)]
-        return EarlierCheckpoint(note=self._policy.only_known(note).decode(), hashes=hashes)
+        note = self._policy.only_known(self._notes[size]).decode()
+        return EarlierCheckpoint(note=note, hashes=hashes)
 
     def facts(self, *, requests_since_ms: int) -> RegisterFacts:
         """Return the register's facts for the rules, without requests that ended before."""
@@ -246,3 +391,8 @@ class RegisterState:
             and newest.checkpoint.size == witnessed.checkpoint.size
             and newest.fresh_ms > witnessed.fresh_ms
         )
+
+
+def _ends(notes: Mapping[int, bytes]) -> set[int]:
+    """Return the last leaves of the trees that notes are of, which prove that those are earlier."""
+    return {size - 1 for size in notes}

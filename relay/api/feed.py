@@ -4,7 +4,7 @@ What is asked for is a district at the finest; a reader's filter for nearer thin
 """
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -163,10 +163,39 @@ class OwnPostOut(BaseModel):
     appeal_until_ms: int | None
 
 
+class LegalNoticeOut(BaseModel):
+    """Legal process about posts of the caller's, and what it can yield."""
+
+    id: str
+    kind: str
+    yielded: list[str]
+    told_ms: int
+
+
 class OwnPostsOut(BaseModel):
-    """The caller's posts of the last 30 days, newest first."""
+    """The caller's posts of the last 30 days, and legal process about them; newest first."""
 
     posts: list[OwnPostOut]
+    legal: list[LegalNoticeOut]
+
+
+class ExportedPostOut(OwnPostOut):
+    """A post of the caller's, with the text of an appeal."""
+
+    appeal: str
+
+
+class ExportOut(BaseModel):
+    """All that the relay keeps of the caller in the neighbours' feed."""
+
+    v: Literal[1] = 1
+    kind: Literal["doorward/feed-export"] = "doorward/feed-export"
+    made_ms: int
+    name: str
+    membership: MembershipOut
+    following: FollowingBody
+    posts: list[ExportedPostOut]
+    legal: list[LegalNoticeOut]
 
 
 class AppealIn(BaseModel):
@@ -268,7 +297,33 @@ async def write(services: Services, owner: Owner, body: PostIn) -> WrittenOut:
 @router.get("/mine")
 async def mine(services: Services, owner: Owner) -> OwnPostsOut:
     """Return the caller's own posts, in every state."""
-    return OwnPostsOut(posts=[_own(one) for one in await services.feed.posts.mine(owner)])
+    notices = await services.feed.posts.legal_notices(owner)
+    return OwnPostsOut(
+        posts=[_own(one) for one in await services.feed.posts.mine(owner)],
+        legal=[
+            LegalNoticeOut(id=one.id, kind=one.kind, yielded=list(one.yielded), told_ms=one.told_ms)
+            for one in notices
+        ],
+    )
+
+
+@router.get("/export")
+async def export(services: Services, owner: Owner) -> ExportOut:
+    """Return all that the relay keeps of the caller in the feed; pictures by their ids."""
+    own = await services.feed.posts.mine(owner)
+    return ExportOut(
+        made_ms=services.clock.wall_ms(),
+        name=owner.name,
+        membership=await membership(services, owner),
+        following=await following(services, owner),
+        posts=[
+            ExportedPostOut(
+                **_own(one).model_dump(), appeal="" if one.appeal is None else one.appeal.text
+            )
+            for one in own
+        ],
+        legal=(await mine(services, owner)).legal,
+    )
 
 
 async def own_post(post_id: str, services: Services, owner: Owner) -> PostRow:

@@ -1,6 +1,7 @@
 """The collector of a relay's metrics, run when the operator's Prometheus scrapes."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -10,16 +11,21 @@ from firmware.protocol.tlog.checkpoint import open_checkpoint
 from firmware.protocol.tlog.policy import Policy
 from relay.agency.agencies import Agencies
 from relay.backup.owned_files import last_backup_ms
-from relay.base.clock import Clock
-from relay.base.metrics import Figures, LogFigures
+from relay.base.clock import Clock, SystemClock
+from relay.base.metrics import Figures, LogFigures, StreamFigures
+from relay.bus import Bus
 from relay.config.settings import Config
 from relay.custody.log_entries import LOGS
+from relay.errors import BusUnavailable
+from relay.notify.hub import Hub
 from relay.store import logs
 from relay.store import metrics as rows
 from relay.store.database import Database
 
 if TYPE_CHECKING:  # `doorward-relay check` uses log_figures, and needs no pages
     from relay.app.http import Health
+
+log = logging.getLogger(__name__)
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -36,6 +42,8 @@ class MetricsCollector:
         agencies: Agencies,
         policy: Policy | None,
         check_health: "Callable[[], Awaitable[Health]]",
+        bus: Bus | None = None,
+        hub: Hub | None = None,
     ) -> None:
         self._config = config
         self._database = database
@@ -43,6 +51,8 @@ class MetricsCollector:
         self._agencies = agencies
         self._policy = policy
         self._check_health = check_health
+        self._bus = bus
+        self._hub = hub
 
     async def gather(self) -> Figures:
         """Return all metrics as of now."""
@@ -50,6 +60,7 @@ class MetricsCollector:
         health = await self._check_health()
         async with self._database.read() as tx:
             counts = await rows.count_all(tx, now_ms)
+            database_bytes = await rows.database_bytes(tx)
             heads: dict[str, logs.Head] = {name: await logs.get_head(tx, name) for name in LOGS}
         since_ms = counts.moderation_since_ms
         made_ms = await asyncio.to_thread(last_backup_ms, self._config)
@@ -72,8 +83,30 @@ class MetricsCollector:
             agreement_texts_unfit=len(await self._agencies.list_unfit_texts()),
             backup_age_s=None if made_ms is None else (now_ms - made_ms) / 1000,
             disk_free_bytes=shutil.disk_usage(self._config.data_dir).free,
+            database_bytes=database_bytes,
+            open_streams=0 if self._hub is None else self._hub.listeners,
+            streams=await self._stream_figures(),
             logs={} if self._policy is None else self._log_figures(heads, self._policy, now_ms),
         )
+
+    async def _stream_figures(self) -> dict[str, StreamFigures]:
+        if self._bus is None or not self._bus.is_connected:
+            return {}
+        try:
+            streams = await self._bus.list_streams()
+        except BusUnavailable as error:
+            log.warning("metrics: %s", error)
+            return {}
+        now_ms = SystemClock().wall_ms()  # the broker stamps by the machines' own time
+        return {
+            one.name: StreamFigures(
+                waiting=one.waiting,
+                redelivered=one.redelivered,
+                oldest_s=0.0 if one.first_ms is None else max(0.0, (now_ms - one.first_ms) / 1000),
+                has_leader=bool(one.leader),
+            )
+            for one in streams
+        }
 
     async def _days_left(self, now_ms: int) -> float | None:
         """Return the days until the first of all agencies' newest agreements ends."""

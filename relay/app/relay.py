@@ -134,6 +134,8 @@ class Relay:
             database, clock, self._portal.register, load_districts(config.map.districts_path)
         )
         self._metrics = Metrics()
+        database.on_written = self._metrics.written
+        self._fleet.callout.on_judged = self._metrics.judged
         self._figures = MetricsCollector(
             config=config,
             database=database,
@@ -141,6 +143,8 @@ class Relay:
             agencies=self._portal.agencies,
             policy=None if self._portal.custody is None else self._portal.custody.logs.policy,
             check_health=self._check_health,
+            bus=self._fleet.bus,
+            hub=self._hub,
         )
         self._http = build_http(http_services(self._parts(clock)))
 

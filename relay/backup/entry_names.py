@@ -14,6 +14,7 @@ from firmware.protocol.custody import (
     DeletionAnsweredLeaf,
     DeletionAskedLeaf,
     ErasedLeaf,
+    FeedDangerLeaf,
     KeyChangedLeaf,
     OutcomeLeaf,
     ReceivedLeaf,
@@ -35,7 +36,7 @@ from firmware.protocol.register.entries import (
     RequestLeaf,
 )
 from firmware.protocol.requests import parse_request
-from relay.custody.entries import answered_key, credits_key, outcome_key
+from relay.custody.entries import answered_key, credits_key, feed_danger_key, outcome_key
 from relay.custody.slots import SLOT_DIGITS
 from relay.store.packages import Package
 
@@ -84,6 +85,8 @@ def _name_in_custody(body: CustodyBody, packages: Mapping[str, Package]) -> str 
             return f"refusals:{body.quarter}"
         case CreditsLeaf():
             return credits_key(body.subject, body.name)
+        case FeedDangerLeaf():
+            return feed_danger_key(body.post)
         case OutcomeLeaf():
             return outcome_key(parse_outcome(body.signed).request_digest)
         case ErasedLeaf():

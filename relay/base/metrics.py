@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -33,6 +40,17 @@ class LogFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFigures:
+    """Metrics of one of the broker's streams."""
+
+    waiting: int
+    redelivered: int
+    oldest_s: float
+    """How long the oldest message has been in it; 0 if there is none."""
+    has_leader: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """A relay's metrics at one moment; None where a part doesn't exist."""
 
@@ -50,6 +68,11 @@ class Figures:
     agreement_texts_unfit: int
     backup_age_s: float | None
     disk_free_bytes: int
+    database_bytes: int
+    open_streams: int
+    """Open pages of owners (SSE) at this relay."""
+    streams: Mapping[str, StreamFigures]
+    """The broker's streams; empty while it can't be asked."""
     logs: Mapping[str, LogFigures]
 
 
@@ -71,6 +94,25 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
+        ProcessCollector(registry=self._registry)
+        self._callouts = Counter(
+            "doorward_callouts",
+            "Connections to the broker that this relay judged, by outcome.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._waited = Histogram(
+            "doorward_database_wait_seconds",
+            "Until a write had a connection and its turn.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._committed = Histogram(
+            "doorward_database_commit_seconds",
+            "That a commit took.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
         self._gauges = {
             name: Gauge(f"doorward_{name}", text, labels, registry=self._registry)
             for name, text, labels in _GAUGES
@@ -81,6 +123,15 @@ class Metrics:
         route = template_of(scope)
         self._requests.labels(method_of(scope), route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def judged(self, outcome: str) -> None:
+        """Count one connection to the broker: admitted, refused or malformed."""
+        self._callouts.labels(outcome).inc()
+
+    def written(self, waited_s: float, took_s: float) -> None:
+        """Count one committed transaction."""
+        self._waited.observe(waited_s)
+        self._committed.observe(took_s)
 
     def take(self, figures: Figures) -> None:
         """Set the gauges to the collected values."""
@@ -97,11 +148,20 @@ class Metrics:
             "moderation_waiting",
             "agreement_texts_unfit",
             "disk_free_bytes",
+            "database_bytes",
+            "open_streams",
         ):
             self._gauges[name].set(getattr(figures, name))
         self._gauges["moderation_oldest_seconds"].set(figures.moderation_oldest_s)
         self._set("agreement_days_left", figures.agreement_days_left)
         self._set("backup_age_seconds", figures.backup_age_s)
+        for name in _STREAM_GAUGES:  # of a broker that is away nothing is known
+            self._gauges[name].clear()
+        for stream, its in figures.streams.items():
+            self._gauges["stream_waiting"].labels(stream).set(its.waiting)
+            self._gauges["stream_redelivered"].labels(stream).set(its.redelivered)
+            self._gauges["stream_oldest_seconds"].labels(stream).set(its.oldest_s)
+            self._gauges["stream_has_leader"].labels(stream).set(its.has_leader)
         for log, one in figures.logs.items():
             self._gauges["log_entries"].labels(log).set(one.size)
             self._gauges["log_published_entries"].labels(log).set(one.published_size)
@@ -128,6 +188,12 @@ def build_metrics_server(metrics: Metrics, ask: Callable[[], Awaitable[Figures]]
     return Starlette(routes=[Route("/metrics", page)])
 
 
+_STREAM_GAUGES: Final = (
+    "stream_waiting",
+    "stream_redelivered",
+    "stream_oldest_seconds",
+    "stream_has_leader",
+)
 _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("up", "Whether a part answers.", ["part"]),
     ("commands_waiting", "Commands that doorbells haven't answered yet.", []),
@@ -151,6 +217,16 @@ _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ),
     ("backup_age_seconds", "Since the newest backup.", []),
     ("disk_free_bytes", "Room where the relay's data is.", []),
+    ("database_bytes", "Size of the database.", []),
+    ("open_streams", "Open pages of owners that this relay sends news to.", []),
+    ("stream_waiting", "Messages of the broker's stream that no relay has settled.", ["stream"]),
+    ("stream_redelivered", "Of these, handed out more than once.", ["stream"]),
+    (
+        "stream_oldest_seconds",
+        "Since the oldest of them came: of events, the oldest without a receipt.",
+        ["stream"],
+    ),
+    ("stream_has_leader", "Whether a broker leads the stream.", ["stream"]),
     ("log_entries", "Entries of a public log that have their places.", ["log"]),
     ("log_published_entries", "Entries of a public log that the world sees.", ["log"]),
     ("log_age_seconds", "Since a quorum of witnesses last signed a log.", ["log"]),

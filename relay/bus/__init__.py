@@ -12,6 +12,7 @@ from relay.bus.connection import (
     MessageHandler,
     NewsSubscription,
 )
+from relay.bus.inspection import BrokerState, StreamState
 from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
 from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, STATUS_STREAM
 
@@ -23,9 +24,11 @@ __all__ = [
     "REVOKED_SUBJECT",
     "SIGNAL_SUBJECT",
     "STATUS_STREAM",
+    "BrokerState",
     "Bus",
     "MessageHandler",
     "NewsSubscription",
     "Puller",
     "StreamMessage",
+    "StreamState",
 ]

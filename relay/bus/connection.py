@@ -12,13 +12,14 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from firmware.protocol.topics import ALL_REPLIES_SUBJECT, subject
+from relay.bus.client import Client
 from relay.bus.complaints import Complaints
+from relay.bus.inspection import BrokerState, StreamState, brokers_in, inspect_stream
 from relay.bus.pullers import Puller
 from relay.bus.streams import EVENTS_STREAM, STATUS_STREAM, Streams
 from relay.errors import BusUnavailable, said
@@ -26,7 +27,9 @@ from relay.errors import BusUnavailable, said
 log = logging.getLogger(__name__)
 
 PING_S = 2
-"""Twice without an answer, and the broker counts as gone: one that is stopped, or cut off."""
+"""In a cluster. Twice without an answer, and a broker counts as gone that is stopped or cut off."""
+PING_ALONE_S = 10
+"""Where there is no other broker to go to: at rest as little as possible happens."""
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
@@ -114,10 +117,14 @@ class Bus:
 
         The client re-establishes lost connections by itself, to any broker of the cluster.
         """
-        await self._connect(self._client, self._relay_seed, "relay")
-        await self._connect(self._system, self._system_seed, "relay-system")
+        await self.reach()
         await self._streams.ensure()
         self._has_streams = True
+
+    async def reach(self) -> None:
+        """Wait for a broker, whether its streams are there or not."""
+        await self._connect(self._client, self._relay_seed, "relay")
+        await self._connect(self._system, self._system_seed, "relay-system")
 
     async def close(self) -> None:
         """Close both connections; what was published is flushed first."""
@@ -212,6 +219,17 @@ class Bus:
         await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer)
         await self._client.flush()
 
+    async def list_brokers(self) -> list[BrokerState]:
+        """Return the brokers of the cluster that answer, or raise BusUnavailable."""
+        try:
+            return brokers_in(await self._ask_servers("$SYS.REQ.SERVER.PING", b""))
+        except (NatsError, TimeoutError, LookupError) as error:
+            raise BusUnavailable(f"the brokers don't say who they are: {said(error)}") from error
+
+    async def list_streams(self) -> list[StreamState]:
+        """Return how the streams of events and states are, or raise BusUnavailable."""
+        return [await inspect_stream(self._client, one) for one in (EVENTS_STREAM, STATUS_STREAM)]
+
     async def kick(self, device: str) -> int:
         """Disconnect every connection of this MQTT client id; return how many there were."""
         question = json.dumps({"auth": True, "mqtt_client": device}).encode()
@@ -293,7 +311,7 @@ class Bus:
             reconnected_cb=reconnected,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,  # type: ignore[arg-type]  # a float works
-            ping_interval=PING_S,
+            ping_interval=PING_S if len(self._urls) > 1 else PING_ALONE_S,
             max_outstanding_pings=2,
         )
         self._opened.append(client)

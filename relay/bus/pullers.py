@@ -21,6 +21,7 @@ PULL_EXPIRES_S = 5.0
 PULL_LOST_S = PULL_EXPIRES_S + 1.0
 """The broker says when a request has run out; one of which it says nothing by then is lost."""
 REFUSED_S = 0.5
+REFUSALS_UNTIL_ENSURED = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +68,16 @@ class Puller:
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._wanted = 0
         self._asked_at = 0.0
-        self._refusal = ""
+        self._refusal, self._refusals = "", 0
 
     async def start(self) -> None:
-        """Subscribe to the pull consumer's inbox."""
+        """Subscribe to the pull consumer's inbox, and to the news of its leader."""
         await self._client.subscribe(self._inbox, cb=self._arrived.put)
+        elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{self._stream}.{DURABLE}"
+        await self._client.subscribe(elected, cb=self._on_leader)
+
+    async def _on_leader(self, _message: Msg) -> None:
+        self.lapse()  # what was asked of the one before is lost with it
 
     def lapse(self) -> None:
         """Forget the pull request under way: a broker that was away has forgotten it too."""
@@ -101,7 +107,9 @@ class Puller:
         refusal, self._refusal = self._refusal, ""
         self._complaints.say(f"the broker lets nothing be pulled from {self._stream}: {refusal}")
         await asyncio.sleep(REFUSED_S)
-        await self._streams.ensure()
+        self._refusals += 1
+        if self._refusals % REFUSALS_UNTIL_ENSURED == 0:  # no election takes so long: is it there?
+            await self._streams.ensure()
 
     async def _ask_for(self, limit: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -122,9 +130,10 @@ class Puller:
         if status is not None:
             self._wanted = 0
             if status not in {"404", "408"}:  # nothing there, or the request ran out
-                self._refusal = f"{status} {(message.headers or {}).get('Description', '')}".strip()
+                why = (message.headers or {}).get("Description", "").partition("\n")[0]
+                self._refusal = f"{status} {why}".strip()
             return
-        self._wanted -= 1
+        self._wanted, self._refusals = self._wanted - 1, 0
         batch.append(
             StreamMessage(
                 subject=message.subject,

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 EVENTS_STREAM = "DW_EVENTS"
 STATUS_STREAM = "DW_STATUS"
-MQTT_STREAM_PREFIX = "$MQTT_"
+MQTT_STREAMS = ("$MQTT_sess", "$MQTT_msgs", "$MQTT_rmsgs", "$MQTT_out", "$MQTT_qos2in")
 EVENTS_STREAM_MAX_BYTES = 1024**3
 MAX_WAITING_EVENTS = 64
 """Of one doorbell; overflow: the newest is dropped. A doorbell has 20 without a receipt under way,
@@ -91,20 +91,25 @@ class Streams:
         wanted = self._replicas or found.num_replicas
         if wanted != found.num_replicas:
             _say_change(str(config.name), found.num_replicas, wanted)
+        elif _is_as(found, config):
+            return  # each update is an entry for all brokers
         await streams.update_stream(config, num_replicas=wanted)
 
     async def _replicate_mqtt(self) -> None:
-        """Give the MQTT side's own streams, as far as they are there, as many replicas."""
+        """Give the MQTT side's own streams, as far as they are there, as many replicas.
+
+        They are asked for one by one: a list of all waits for brokers that are away.
+        """
         if self._replicas is None:
             return
-        for stream in (await self._ask("LIST", {}))["streams"]:
-            config = stream["config"]
-            had = config["num_replicas"]
-            if config["name"].startswith(MQTT_STREAM_PREFIX) and had != self._replicas:
-                _say_change(config["name"], had, self._replicas)
-                await self._ask(
-                    f"UPDATE.{config['name']}", config | {"num_replicas": self._replicas}
-                )
+        for name in MQTT_STREAMS:
+            try:
+                config = (await self._ask(f"INFO.{name}", {}))["config"]
+            except NotFoundError:
+                continue
+            if config["num_replicas"] != self._replicas:
+                _say_change(name, config["num_replicas"], self._replicas)
+                await self._ask(f"UPDATE.{name}", config | {"num_replicas": self._replicas})
 
     async def _ask(self, name: str, question: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
         # Not by the client's own classes: they drop what a newer broker has in a stream's settings.
@@ -118,6 +123,13 @@ class Streams:
 
 def _say_change(name: str, had: int | None, wanted: int | None) -> None:
     log.warning("stream %s gets %s replicas; it had %s", name, wanted, had)
+
+
+def _is_as(found: StreamConfig, wanted: StreamConfig) -> bool:
+    """Return whether a stream has all settings that `wanted` has; others are the broker's."""
+    own = wanted.as_dict()
+    there = found.as_dict()
+    return all(there.get(name) == value for name, value in own.items() if value)
 
 
 def _streams() -> list[StreamConfig]:

@@ -3,7 +3,6 @@
 A client that only some relays use (sign-in, STUN and TURN, mail) is imported where it is tried.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from ipaddress import ip_address
@@ -14,20 +13,18 @@ from firmware.protocol.commands import IceServer
 from firmware.protocol.public_addresses import is_public
 from relay.base.clock import SystemClock, clock_of
 from relay.cli import preflight
+from relay.cli.check_cluster import check_brokers, check_standbys
 from relay.cli.check_result import CheckResult
 from relay.cli.store_keys import check_store_keys
 from relay.config.settings import Config, LogConfig, OidcConfig
 from relay.config.values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.errors import ConfigError, ObjectStoreError, RelayError
-from relay.fleet.broker import bus_of
 from relay.fleet.ca import Authority
 from relay.live.ice import IceServers, Reach
 from relay.notify.push_key import PushKey
 from relay.store.database import Database, shown
 from relay.store.objects import ObjectStore
-
-BROKER_TIMEOUT_S = 5.0
 
 
 async def check(config: Config) -> list[CheckResult]:
@@ -35,7 +32,6 @@ async def check(config: Config) -> list[CheckResult]:
     parts: list[tuple[str, Callable[[Config], Awaitable[str]]]] = [
         ("fleet CA", _check_ca),
         ("database", _check_database),
-        ("broker", _check_broker),
         ("bucket", _check_bucket),
     ]
     if config.log is not None:
@@ -47,6 +43,8 @@ async def check(config: Config) -> list[CheckResult]:
             findings.append(CheckResult(what=what, is_ok=True, detail=await look(config)))
         except (RelayError, OSError, ValueError) as error:
             findings.append(CheckResult(what=what, is_ok=False, detail=str(error)))
+    findings += await check_brokers(config)
+    findings += await check_standbys(config)
     return [*findings, *await _look_around(config), check_push(config), *await check_live(config)]
 
 
@@ -96,21 +94,6 @@ async def _check_database(config: Config) -> str:
     finally:
         await database.close()
     return shown(config.database)
-
-
-async def _check_broker(config: Config) -> str:
-    bus = bus_of(config)
-    try:
-        async with asyncio.timeout(BROKER_TIMEOUT_S):
-            await bus.connect()
-    except TimeoutError as error:
-        start = f"start it: nats-server -c {config.data_dir / 'nats.conf'}"
-        raise TimeoutError(
-            f"{', '.join(config.broker.servers)} doesn't let the relay in; {start}"
-        ) from error
-    finally:
-        await bus.close()
-    return ", ".join(config.broker.servers)
 
 
 async def _check_bucket(config: Config) -> str:

@@ -31,7 +31,7 @@ from relay.custody.keys import (
     read_policy_file,
     read_signer,
 )
-from relay.custody.legal_process import LegalKind, LegalYield
+from relay.custody.legal_process import FeedYield, LegalKind, LegalYield
 from relay.errors import ConfigError
 
 
@@ -62,7 +62,12 @@ def add_log_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     text = "add it to the public count; only its kind and its yield are published"
     add = _with_config(actions.add_parser("add", help=text, description=text), _run_legal)
     add.add_argument("--kind", choices=get_args(LegalKind), required=True)
-    add.add_argument("--yielded", choices=get_args(LegalYield), nargs="+", required=True)
+    yields = sorted({*get_args(LegalYield), *get_args(FeedYield)})
+    add.add_argument("--yielded", choices=yields, nargs="+", required=True)
+    text = "it is about the neighbours' feed, and is counted apart"
+    add.add_argument("--feed", action="store_true", help=text)
+    text = "with --feed: tell the author of this post; leave it out if a court forbids telling"
+    add.add_argument("--post", action="append", default=[], metavar="ID", help=text)
 
 
 def _run_init(options: argparse.Namespace) -> int:
@@ -126,11 +131,22 @@ def _run_show(options: argparse.Namespace) -> int:
 
 
 def _run_legal(options: argparse.Namespace) -> int:
-    from relay.cli.log_commands import add_legal_process
+    from relay.cli.log_commands import add_feed_legal_process, add_legal_process
 
     config = load(options.config)
     _log_of(config)
-    asyncio.run(add_legal_process(config, options.kind, options.yielded))
+    known = get_args(FeedYield if options.feed else LegalYield)
+    if unknown := sorted(set(options.yielded) - set(known)):
+        raise LogError(f"--yielded here is one of {', '.join(known)}, not {', '.join(unknown)}")
+    if options.post and not options.feed:
+        raise LogError("--post names a post of the neighbours' feed: say --feed as well")
+    if options.feed:
+        told = asyncio.run(
+            add_feed_legal_process(config, options.kind, options.yielded, options.post)
+        )
+        print(f"authors who will be told: {told}", file=sys.stderr)
+    else:
+        asyncio.run(add_legal_process(config, options.kind, options.yielded))
     print("added: the relay publishes it within seconds, if it runs", file=sys.stderr)
     return 0
 

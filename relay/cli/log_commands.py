@@ -7,8 +7,10 @@ from relay.base.clock import clock_of
 from relay.cli.register import notify_relays
 from relay.config.settings import Config, LogConfig
 from relay.custody.entries import CustodyEntries
-from relay.custody.legal_process import LegalKind, LegalYield
+from relay.custody.errors import LogError
+from relay.custody.legal_process import FeedYield, LegalKind, LegalYield
 from relay.custody.log_entries import LOGS, LogEntries
+from relay.store import feed_legal
 from relay.store import logs as rows
 from relay.store.database import Database
 
@@ -47,6 +49,30 @@ async def add_legal_process(config: Config, kind: LegalKind, yielded: Sequence[L
         await notify_relays(config, database)
     finally:
         await database.close()
+
+
+async def add_feed_legal_process(
+    config: Config, kind: LegalKind, yielded: Sequence[FeedYield], posts: Sequence[str]
+) -> int:
+    """Add one served process about the feed; return how many authors of `posts` will be told.
+
+    LogError, and nothing is added, if a post isn't there.
+    """
+    database = await Database.open(config.database)
+    now_ms, what = _now_ms(config), sorted(set(yielded))
+    try:
+        async with database.begin() as tx:
+            authors = await feed_legal.authors_of(tx, set(posts))
+            if unknown := sorted(set(posts) - authors.keys()):
+                raise LogError(f"no such post is there (any more): {', '.join(unknown)}")
+            entries = CustodyEntries(LogEntries())
+            await entries.feed_legal_process(tx, kind=kind, yielded=what, now_ms=now_ms)
+            told = {author for author in authors.values() if author is not None}
+            await feed_legal.add(tx, told, kind=kind, yielded=what, now_ms=now_ms)
+        await notify_relays(config, database)
+    finally:
+        await database.close()
+    return len(told)
 
 
 def _now_ms(config: Config) -> int:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from relay.agency.register import RegisterService
+from relay.base.appeal_verdicts import AppealVerdict
 from relay.cli.register import clock_in, with_register
 from relay.config.loader import load
 from relay.errors import RelayError
 from relay.people.admins import end_admin, list_admins
-from relay.request.appeals import Appeals, AppealVerdict
+from relay.request.appeals import Appeals
 from relay.request.moderation import Moderation, describe_waiting, parse_category
 from relay.store.database import Database
 

@@ -75,6 +75,10 @@ def _check_database(config: Config) -> None:
 def _check_log(config: Config) -> None:
     if config.log is not None and config.log.bucket == config.bucket.name:
         raise ConfigError("log.bucket", config.log.bucket, "another bucket than that of packages")
+    packages = f"{config.bucket.endpoint}/{config.bucket.name}"
+    if config.log is not None and f"{config.log.public_url}/".startswith(f"{packages}/"):
+        expected = "a place of the logs' own: this is the bucket of packages, which stays private"
+        raise ConfigError("log.public_url", config.log.public_url, expected)
     clock_path = config.example.clock_path
     if clock_path is not None and not config.example_town:
         expected = f'"": only the town of a log named {EXAMPLE_PREFIX}… has a clock to wind'

@@ -24,6 +24,7 @@ from relay.config.values import (
     Domain,
     Issuer,
     LogName,
+    LogUrl,
     MailDomains,
     Networks,
     Origin,
@@ -113,6 +114,8 @@ class LogConfig(Struct, frozen=True, kw_only=True):
     custody_key_path: Annotated[Path, path("a file")] = field(name="custody_key")
     policy_path: Annotated[Path, path("a file")] = field(name="policy")
     bucket: BucketName = "log"
+    public_url: LogUrl = ""
+    """Where the bucket is public, or a CDN before it; empty: this relay's own /log."""
     retention: Annotated[
         Literal["none", "governance", "compliance"],
         Meta(description="none, governance or compliance"),
@@ -251,8 +254,9 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def log_url(self) -> str:
-        """The URL under which both logs are served."""
-        return f"{self.public_url}/log"
+        """The URL under which both logs are served, as doorbells learn it."""
+        elsewhere = "" if self.log is None else self.log.public_url
+        return elsewhere or f"{self.public_url}/log"
 
     @property
     def example_town(self) -> str:

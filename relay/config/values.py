@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta
 
 from firmware.protocol.settings_file import Parsed
-from relay.base.networks import NETWORK_EXPECTED, parse_network
+from relay.base.networks import NETWORK_EXPECTED, is_on_loopback, parse_network
 from relay.config.postgresql_url import parse_postgresql_url
 
 T = TypeVar("T")
@@ -142,6 +142,22 @@ def _parse_broker_url(value: object) -> str:
     return parts.geturl()
 
 
+def _parse_log_url(value: object) -> str:
+    """Parse where logs are read: a folder behind https, or on this machine itself, without a /."""
+    if value == "":
+        return ""
+    text = parse_text(value)
+    parts = urlsplit(text)
+    is_here = parts.scheme == "http" and is_on_loopback(text)
+    if not parts.hostname or not (parts.scheme == "https" or is_here) or parts.port == 0:
+        raise ValueError(value)
+    if text != f"{parts.scheme}://{parts.netloc}{parts.path}" or "@" in parts.netloc:
+        raise ValueError(value)
+    if text.endswith("/"):
+        raise ValueError(value)
+    return text
+
+
 def _parse_replicas(value: object) -> int:
     if type(value) is not int or value not in {1, 3, 5}:
         raise ValueError(value)
@@ -246,6 +262,7 @@ BucketName = Annotated[
     str,
     Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]\Z", description="3 to 63 of a-z, 0-9 and -"),
 ]
+LogUrl = Annotated[str, Parsed(_parse_log_url, "https://host/folder, with no / at its end")]
 LogName = Annotated[str, Parsed(parse_log_name, LOG_NAME_EXPECTED)]
 # At most four: each one costs every viewer time.
 StunUrls = Annotated[

@@ -18,6 +18,8 @@ from firmware.protocol.custody import (
     DeletionAskedLeaf,
     DownloadLeaf,
     ErasedLeaf,
+    FeedDangerLeaf,
+    FeedLegalProcessLeaf,
     LegalProcessLeaf,
     OutcomeLeaf,
     ReceivedLeaf,
@@ -30,7 +32,7 @@ from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.register.entries import Delays
 from relay.custody.errors import LogError, LogUnavailable
-from relay.custody.legal_process import LegalKind, LegalYield
+from relay.custody.legal_process import FeedYield, LegalKind, LegalYield
 from relay.custody.log_entries import LogEntries, Pending, charter_delays
 from relay.store import custody
 from relay.store import logs as rows
@@ -171,6 +173,21 @@ class CustodyEntries:
         leaf = LegalProcessLeaf(quarter=quarter_of(now_ms), kind=kind, yielded=yielded)
         return await self._add(tx, leaf, key=f"legal process:{new_id()}")
 
+    async def feed_legal_process(
+        self, tx: Transaction, *, kind: LegalKind, yielded: list[FeedYield], now_ms: int
+    ) -> Pending:
+        """Log legal process about the neighbours' feed that was served on the operator (R16)."""
+        leaf = FeedLegalProcessLeaf(quarter=quarter_of(now_ms), kind=kind, yielded=yielded)
+        return await self._add(tx, leaf, key=f"feed legal process:{new_id()}")
+
+    async def feed_danger(self, tx: Transaction, *, agency: str, post: str) -> Pending:
+        """Log a post that is shown before a moderator reads it; `post` is its text's digest.
+
+        It is shown at once and waits for no witness: both are in one transaction.
+        """
+        leaf = FeedDangerLeaf(agency=agency, post=post)
+        return await self._add(tx, leaf, key=feed_danger_key(post))
+
     async def credits_published(
         self, tx: Transaction, *, subject: CreditsSubject, name: str, sha256: str
     ) -> Pending:
@@ -236,6 +253,11 @@ def answered_key(signed: SignedDeletionAnswer) -> str:
 def outcome_key(request_digest: str) -> str:
     """Return the key of an outcome's entry in the custody log."""
     return f"outcome:{request_digest}"
+
+
+def feed_danger_key(post: str) -> str:
+    """Return the key of the entry in the custody log about a post that was shown at once."""
+    return f"feed danger:{post}"
 
 
 def credits_key(subject: CreditsSubject, name: str) -> str:

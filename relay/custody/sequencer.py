@@ -20,6 +20,7 @@ checkpoint that needs them; what was published never gets smaller.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from firmware.protocol.encoding import new_id
@@ -47,6 +48,8 @@ where another relay was first."""
 BESIDE_S = 0.5
 """While there is work, and another relay has the turn, this one looks again so soon."""
 SHORTEST_WAIT_S = 0.02
+KEPT_PARTIALS_NS = 3600 * 10**9
+"""So long partial tiles stay after the full one is there."""
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 10.0
 
@@ -91,6 +94,7 @@ class Sequencer:
         self._listeners: list[Published] = []
         self._told_size = 0
         self._swept_tiles = -1
+        self._full_ns: int | None = None
         self._is_checked = False
 
     @property
@@ -426,9 +430,19 @@ class Sequencer:
             raise self._overtaken("another count of stamps")
 
     async def _sweep(self, size: int) -> None:
-        """Delete what a tile that has become full has made superfluous; at the start, all of it."""
+        """Delete what a tile that has become full has made superfluous; at the start, all of it.
+
+        Not at once: whoever has the checkpoint of before may be about to read a partial tile, and
+        not everybody's program looks for the full one instead.
+        """
         if not self._has_turn or size // TILE_WIDTH == self._swept_tiles:
             return
+        now_ns = time.monotonic_ns()
+        if self._full_ns is None:
+            self._full_ns = now_ns
+        if self._swept_tiles >= 0 and now_ns - self._full_ns < KEPT_PARTIALS_NS:
+            return
+        self._full_ns = None
         self._swept_tiles = size // TILE_WIDTH  # what fails is done with the next full tile
         try:
             await self._shelf.sweep(self.name)

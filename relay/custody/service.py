@@ -58,10 +58,12 @@ class CustodyService:
         database: Database,
         commands: Commands,
         clock: Clock,
+        public_url: str = "",
     ) -> None:
+        """`public_url` is where the logs are read, if not from this relay."""
         self.logs = logs
         self.record = Record(logs)
-        self.files = LogFileServer(shelf)
+        self.files = LogFileServer(shelf, public_url=public_url)
         self._shelf = shelf
         self._database = database
         self._commands = commands
@@ -121,12 +123,12 @@ class CustodyService:
     async def _tell(self) -> None:
         told_size = 0
         while True:
+            if self._register_size > told_size:  # first: a backlog of slots takes its time
+                told_size = self._register_size
+                await self._tell_all(told_size)
             await self._releases.tell()
             await self._slots.tell()
             has_published = await self._texts.publish()
-            if self._register_size > told_size:
-                told_size = self._register_size
-                await self._tell_all(told_size)
             await self._waiter.wait(LOOK_S if has_published else TEXTS_AGAIN_S)
 
     async def _tell_all(self, size: int) -> None:
@@ -177,4 +179,11 @@ def open_custody(
         for name, signer in signers.items()
     }
     logs = Logs(database=database, writers=writers, policy=policy, saved_stamps=saved_stamps)
-    return CustodyService(logs=logs, shelf=shelf, database=database, commands=commands, clock=clock)
+    return CustodyService(
+        logs=logs,
+        shelf=shelf,
+        database=database,
+        commands=commands,
+        clock=clock,
+        public_url=config.public_url,
+    )

@@ -15,6 +15,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ MAX_CATCH_UP = 144
 older ones those have an entry in which a doorbell has committed to something."""
 AT_ONCE = 120
 """Of one transaction: each commit is a checkpoint, and so several files."""
+LONGEST_WRITE_S, OTHERS_S = 1.0, 0.25
+"""On a slow machine it is fewer: so long others' transactions wait, and so long they have then."""
 MIN_TOLD_LIFE_MS = 10_000
 SHORTEST_WAIT_S = 0.02
 LONG_SLOT_MS = 60_000
@@ -136,25 +139,47 @@ class Slots:
         older = [] if last is None else [slot for slot in committed if last < slot < first]
         if last is not None and (missing := first - last - 1 - len(older)):
             log.warning("slots: %d slots weren't logged (the relay was down)", missing)
-        due = [*older, *range(first, over + 1)]
-        for start in range(0, len(due), AT_ONCE):
+        due = deque([*older, *range(first, over + 1)])
+        count = len(due)
+        while due:
             async with self._database.begin() as tx:
-                for slot in due[start : start + AT_ONCE]:
-                    await close(tx, self._logs, slot)
-        return len(due)
+                await self._close_some(tx, due)
+            if due:
+                await asyncio.sleep(OTHERS_S)
+        return count
+
+    async def _close_some(self, tx: Transaction, due: deque[int]) -> None:
+        """Close the first slots that are due, and take them out."""
+        now_s = asyncio.get_running_loop().time
+        ends_s = now_s() + LONGEST_WRITE_S
+        for _ in range(min(AT_ONCE, len(due))):
+            await close(tx, self._logs, due.popleft())
+            if now_s() > ends_s:
+                return
 
     async def tell(self) -> None:
-        """Send their paths to the doorbells of those slots that are logged by now."""
+        """Send their paths to the doorbells of those slots that are logged by now.
+
+        Slots without a commitment need no proof: after a long absence there are very many of them.
+        """
         async with self._database.read() as tx:
             slots = await rows.list_closed_slots(tx)
             slot_ms = await self._length_ms(tx) or 0
+        over: int | None = None
         for closed in slots:
-            logged = await self._logs.find(Pending(log="custody", number=closed.number))
-            if logged is None:
-                return
-            await self._tell(closed, logged.proof.decode(), slot_ms)
-            async with self._database.begin() as tx:
-                await rows.forget_slots(tx, up_to=closed.slot)
+            if closed.commitments:
+                logged = await self._logs.find(Pending(log="custody", number=closed.number))
+                if logged is None:
+                    break
+                await self._tell(closed, logged.proof.decode(), slot_ms)
+                await self._forget(closed.slot)
+            over = None if closed.commitments else closed.slot
+        if over is not None:
+            await self._forget(over)
+
+    async def _forget(self, up_to: int) -> None:
+        async with self._database.begin() as tx:
+            await rows.forget_slots(tx, up_to=up_to)
 
     async def _tell(self, slot: ClosedSlot, proof: str, slot_ms: int) -> None:
         async with self._database.read() as tx:

@@ -40,6 +40,12 @@ MAX_TEXT_BYTES = 1024 * 1024
 MAX_SMALL_BYTES = 256 * 1024
 BYTES_TYPE = "application/octet-stream"
 TEXT_TYPE = "text/plain; charset=utf-8"
+FOR_EVER = "public, max-age=31536000, immutable"
+FOR_A_DAY = "public, max-age=86400, immutable"
+"""Of a partial tile: it never changes either, but is soon of no use, and then gone."""
+FOR_A_SECOND = "public, max-age=1"
+"""Of what changes: a doorbell that is told of growth asks a second later (follower.LEAST_PAUSE_S),
+and of a fleet that asks at once, a cache in between lets one through."""
 DAY_MS = 24 * 3600 * 1000
 PARTIAL_DAYS = 30
 """Partial tiles are of use until the full one is there: no need to lock them for longer."""
@@ -62,12 +68,20 @@ class Bucket(Protocol):
         ...
 
     async def put_new(
-        self, key: str, data: bytes, *, content_type: str, lock: ObjectLock | None = None
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        cache_control: str,
+        lock: ObjectLock | None = None,
     ) -> bool:
         """Store an object that never changes; False if there is one of this name already."""
         ...
 
-    async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
+    async def swap(
+        self, key: str, data: bytes, *, old: bytes | None, content_type: str, cache_control: str
+    ) -> bool:
         """Store an object in the place of `old`, or where none is; False if there is another."""
         ...
 
@@ -146,12 +160,12 @@ class TileStore:
         key = f"{name}/{STAMPS_COUNT_PATH}"
         old = f"{there}\n".encode() if there else None
         data = f"{count}\n".encode()
-        return await self._bucket.swap(key, data, old=old, content_type=TEXT_TYPE)
+        return await self._swap(key, data, old=old)
 
     async def put_checkpoint(self, name: str, note: bytes, *, seen: bytes | None) -> bool:
         """Replace the published checkpoint `seen` by the newest; False if another is there."""
         key = f"{name}/{CHECKPOINT_PATH}"
-        return await self._bucket.swap(key, note, old=seen, content_type=TEXT_TYPE)
+        return await self._swap(key, note, old=seen)
 
     async def sweep(self, name: str) -> None:
         """Delete partial tiles and bundles whose full one is there, and old checkpoints."""
@@ -176,11 +190,20 @@ class TileStore:
             return None
         return await self._bucket.get(path, max_bytes=MAX_BUNDLE_BYTES)
 
+    async def _swap(self, key: str, data: bytes, *, old: bytes | None) -> bool:
+        return await self._bucket.swap(
+            key, data, old=old, content_type=TEXT_TYPE, cache_control=FOR_A_SECOND
+        )
+
     async def _put_new(
         self, key: str, data: bytes, *, is_full: bool, content_type: str = BYTES_TYPE
     ) -> None:
         if await self._bucket.put_new(
-            key, data, content_type=content_type, lock=self._lock(is_full=is_full)
+            key,
+            data,
+            content_type=content_type,
+            cache_control=cache_control_of(key),
+            lock=self._lock(is_full=is_full),
         ):
             return
         if await self._bucket.get(key, max_bytes=max(len(data), MAX_SMALL_BYTES)) != data:
@@ -210,6 +233,13 @@ def is_path(path: str) -> bool:
 def is_changing(path: str) -> bool:
     """Return whether the file at a path changes."""
     return _CHANGING.match(path) is not None
+
+
+def cache_control_of(path: str) -> str:
+    """Return for how long whoever has a file may keep it: also in the bucket, for a CDN there."""
+    if is_changing(path):
+        return FOR_A_SECOND
+    return FOR_A_DAY if PARTIAL in path else FOR_EVER
 
 
 def grown(old_size: int, size: int) -> tuple[list[Tile], list[Bundle]]:

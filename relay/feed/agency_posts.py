@@ -1,7 +1,8 @@
 """Agencies' posts: signed by an officer, checked by rule, and moderated like all others (R23).
 
     an officer signs ─► rules ─► waits for a moderator, as a neighbour's post does
-    life in danger: an officer signs ─► an approver co-signs ─► published at once ─► moderated after
+    life in danger: an officer signs ─► an approver co-signs ─► published at once, and
+        logged ─► moderated after
 
 An agency informs and never asks: its text is held to that by text_rules.py. Its post is about a
 cell that its jurisdiction touches. It learns no more about the feed than anybody.
@@ -9,7 +10,7 @@ cell that its jurisdiction touches. It learns no more about the feed than anybod
 
 from typing import Literal, get_args
 
-from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.encoding import WireError, sha256_hex, unb64u
 from firmware.protocol.feed_posts import (
     AgencyPost,
     PostCosignature,
@@ -23,6 +24,7 @@ from relay.agency.agencies import Agency, Standing, agency_of, officers_of, stan
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
 from relay.base.months import month_of
+from relay.custody.entries import CustodyEntries
 from relay.errors import RelayError
 from relay.feed.rules import DAY_MS, HOUR_MS, LIFE_MS, OLDEST_MS, RequestReference, encode_reference
 from relay.feed.text_contexts import TextContexts
@@ -67,12 +69,14 @@ class AgencyPosts:
         register: RelayRegister,
         districts: Districts,
         texts: TextContexts,
+        entries: CustodyEntries,
     ) -> None:
         self._database = database
         self._clock = clock
         self._register = register
         self._districts = districts
         self._texts = texts
+        self._entries = entries
 
     def cells_of(self, agency: Agency) -> list[str]:
         """Return the districts' cells that an agency's jurisdiction touches, in their order."""
@@ -145,6 +149,8 @@ class AgencyPosts:
                 raise PostRefused("signature", str(error)) from error
             await feed_review.set_post_cosigned(tx, post_id, second)
             await self._add(tx, post, view, is_shown=True)
+            digest = sha256_hex(row.signed.post.encode())
+            await self._entries.feed_danger(tx, agency=agency.id, post=digest)
             await feed_review.count_danger(tx, month_of(view.now_ms), agency.id)
 
     async def require_waiting(self, officer: Account, post_id: str) -> None:

@@ -1,7 +1,8 @@
-"""Notices of agreements in the feed: proposed, changed, lapsed. Made from the register alone.
+"""Notices of agreements in the feed: proposed, changed, suspended, lapsed.
 
-Each is a post by the relay, made once in each district that the agreement's area touches, whichever
-of several relays makes it: its key is taken in the transaction that adds the post.
+They are made from the register alone. Each is a post by the relay, made once in each district that
+the agreement's area touches, whichever of several relays makes it: its key is taken in the
+transaction that adds the post.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from firmware.protocol.encoding import new_id
+from firmware.protocol.register.facts import AgreementFact
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
 from relay.feed.rules import DAY_MS, HOUR_MS, LIFE_MS, AgreementReference, encode_reference
@@ -23,7 +25,7 @@ from relay.store.feed import PostRow
 EACH_S = 3600.0
 """An agreement lapses by the clock alone."""
 
-NoticeEvent = Literal["proposed", "changed", "lapsed"]
+NoticeEvent = Literal["proposed", "changed", "suspended", "lapsed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,7 @@ def notices_of(
             if fact.seen_ms is not None:
                 events.append(("proposed" if index == 0 else "changed", fact.seen_ms))
             if index == len(facts) - 1 and fact.seen_ms is not None:
-                events.append(("lapsed", agreement.ends_ms))
+                events += _end_of(fact)
             for event, at_ms in events:
                 if not view.now_ms - LIFE_MS < at_ms <= view.now_ms:
                     continue
@@ -147,6 +149,15 @@ def notices_of(
                     )
 
 
+def _end_of(fact: AgreementFact) -> list[tuple[NoticeEvent, int]]:
+    """Return how the newest agreement ends: suspended, it has no other end that matters."""
+    if not fact.is_suspended:
+        return [("lapsed", fact.agreement.ends_ms)]
+    if fact.suspended_ms is None or fact.suspended_ms >= fact.agreement.ends_ms:
+        return []
+    return [("suspended", fact.suspended_ms)]
+
+
 def _text(event: NoticeEvent, name: str, version: int, counts_ms: int, waits_ms: int) -> str:
     """Return the notice in both languages: a post has one text for all readers."""
     day = f"{datetime.fromtimestamp(counts_ms / 1000, UTC):%Y-%m-%d}"
@@ -165,6 +176,14 @@ def _text(event: NoticeEvent, name: str, version: int, counts_ms: int, waits_ms:
                 "at the earliest. The public record compares both versions.\n\n"
                 f"Avtalet med {name} ändrades: version {version}. Det gäller tidigast från {day}. "
                 "Det offentliga registret jämför versionerna."
+            )
+        case "suspended":
+            return (
+                f"The agreement with {name} is suspended. The agency can't ask until there is a "
+                "new one. Nothing changes for doorbells. Read it in the public record.\n\n"
+                f"Avtalet med {name} är upphävt tills vidare. Myndigheten kan inte fråga förrän "
+                "det finns ett nytt. För dörrklockor ändras ingenting. Läs det i det offentliga "
+                "registret."
             )
         case "lapsed":
             return (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from firmware.protocol.encoding import new_id
+from relay.base.appeal_verdicts import AppealVerdict
 from relay.base.clock import Clock
 from relay.feed.rejudgements import RejudgementService
 from relay.feed.rules import (
@@ -27,7 +28,6 @@ from relay.store.feed import Appeal, Decision, PostRow, Verdict
 from relay.store.feed_review import JudgedPost
 
 MAX_LISTED = 200
-AppealVerdict = Literal["upheld", "overturned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ a stranger sent is read by native code of others here, and nowhere else.
 
 import io
 import os
-import resource
 import sys
 import warnings
 from typing import Final
@@ -24,6 +23,8 @@ from PIL import (
     UnidentifiedImageError,
     WebPImagePlugin,
 )
+
+from relay.verify.process_rights import give_up_rights
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_PIXELS: Final = 64_000_000
@@ -50,7 +51,7 @@ def main() -> int:
     """Encode the one picture and return the exit code."""
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     Image.preinit()  # else it looks for its own modules at the first picture
-    _give_up_rights()
+    give_up_rights(memory_bytes=MEMORY_BYTES, processor_s=PROCESSOR_S)
     try:
         jpeg = encode_anew(data)
     except PictureFault as fault:
@@ -120,18 +121,6 @@ def _encoded(image: Image.Image) -> bytes:
         if file.tell() <= MAX_JPEG_BYTES:
             return file.getvalue()
     raise PictureFault("unreadable")  # no picture of this size is so large
-
-
-def _give_up_rights() -> None:
-    """Drop rights: no new files or connections; bounded memory, time and file size."""
-    for what, limit in (
-        (resource.RLIMIT_NOFILE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, PROCESSOR_S),
-        (resource.RLIMIT_FSIZE, 0),
-    ):
-        resource.setrlimit(what, (limit, limit))
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ from relay.feed.rules import (
 from relay.feed.text_contexts import TextContexts
 from relay.feed.text_rules import check_text
 from relay.map.districts import Districts
-from relay.store import feed
+from relay.store import feed, feed_legal
 from relay.store.database import Database, Transaction
 from relay.store.feed import Appeal, Decision, PostRow, State
+from relay.store.feed_legal import LegalNotice
 from relay.store.people import Account
 
 
@@ -122,6 +123,11 @@ class Posts:
             _own(row, pictures[row.id], refusals.get(row.id), appeals.get(row.id), now_ms)
             for row in rows
         ]
+
+    async def legal_notices(self, account: Account) -> list[LegalNotice]:
+        """Return what legal process there was about an account's posts, the newest first."""
+        async with self._database.read() as tx:
+            return await feed_legal.list_of_account(tx, account.id)
 
     async def find(self, account: Account, post_id: str) -> PostRow:
         """Return an account's own post. FeedRefused: it is nobody's, or another's."""

@@ -57,6 +57,7 @@ MAX_POSTS_A_DAY: Final = 3
 MAX_LOOSE_PICTURES: Final = 8
 """Pictures of one account that no post has taken yet."""
 LOOSE_LIFE_MS: Final = DAY_MS
+LEGAL_NOTICE_LIFE_MS: Final = 90 * DAY_MS
 MAX_WORDS_CHARS: Final = 1000
 NO_DISTRICTS: Final = "this town has no districts yet: ask its operator for them"
 _SAID: Final = re.compile(SAID_PATTERN)

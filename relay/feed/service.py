@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from relay.agency.register import RelayRegister
 from relay.base.clock import Clock
+from relay.custody.entries import CustodyEntries
+from relay.custody.log_entries import LogEntries
 from relay.feed.agency_posts import AgencyPosts
 from relay.feed.figures import ModerationFigures
 from relay.feed.members import Members
@@ -43,6 +45,7 @@ class Feed:
         """Return the services over one database; `public_url` is where requests are published."""
         reader = Reader(database, clock)
         texts = TextContexts(register, public_url)
+        entries = CustodyEntries(LogEntries())
         return cls(
             districts=districts,
             members=Members(database, districts),
@@ -50,6 +53,6 @@ class Feed:
             pictures=Pictures(database, clock, reader, PictureEncoder()),
             reader=reader,
             moderation=FeedModeration(database, clock, RejudgementService(database, clock)),
-            agency_posts=AgencyPosts(database, clock, register, districts, texts),
+            agency_posts=AgencyPosts(database, clock, register, districts, texts, entries),
             figures=ModerationFigures(database, clock),
         )

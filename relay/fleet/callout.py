@@ -63,6 +63,8 @@ class Callout:
         self._issuer = public_key(issuer_seed)
         self._clock = clock
         self._is_revoked = is_revoked
+        self.on_judged: Callable[[str], None] = _unobserved
+        """Is called with each request's outcome: admitted, refused or malformed."""
 
     def respond(self, question: bytes) -> bytes | None:
         """Answer one request; None (the broker then refuses) if it is malformed."""
@@ -70,12 +72,15 @@ class Callout:
             request = parse_request(question)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             log.warning("auth callout: malformed request: %s", error)
+            self.on_judged("malformed")
             return None
         try:
             device, expires_s = self.judge(request)
         except ConnectionRefused as refusal:
             log.warning("auth callout: refused %r: %s", request.mqtt_client_id[:40], refusal)
+            self.on_judged("refused")
             return self._response(request, {"error": "not authorized"})
+        self.on_judged("admitted")
         return self._response(request, {"jwt": self._user_jwt(request, device, expires_s)})
 
     def judge(self, request: ConnectionRequest) -> tuple[str, int]:
@@ -139,6 +144,10 @@ class Callout:
         parts = ({"typ": "JWT", "alg": "ed25519-nkey"}, claims | issued)
         text = ".".join(b64u(json.dumps(part).encode()) for part in parts)
         return f"{text}.{b64u(sign(self._issuer_seed, text.encode()))}"
+
+
+def _unobserved(_outcome: str) -> None:
+    pass
 
 
 def parse_request(question: bytes) -> ConnectionRequest:

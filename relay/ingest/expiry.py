@@ -4,7 +4,7 @@ import asyncio
 
 from relay.base.clock import Clock
 from relay.feed.rejudgements import LIFE_MS as REJUDGEMENT_LIFE_MS
-from relay.feed.rules import APPEAL_WITHIN_MS, LIFE_MS, LOOSE_LIFE_MS
+from relay.feed.rules import APPEAL_WITHIN_MS, LEGAL_NOTICE_LIFE_MS, LIFE_MS, LOOSE_LIFE_MS
 from relay.request.drafts import DRAFT_LIFE_MS
 from relay.store import (
     carried_events,
@@ -13,6 +13,7 @@ from relay.store import (
     drafts,
     events,
     feed,
+    feed_legal,
     feed_review,
     guests,
     push,
@@ -64,6 +65,7 @@ class Expiry:
                 appeal_before_ms=now_ms - APPEAL_WITHIN_MS,
                 loose_before_ms=now_ms - LOOSE_LIFE_MS,
             )
+            await feed_legal.delete_old(tx, before_ms=now_ms - LEGAL_NOTICE_LIFE_MS)
             await feed_review.erase_rejudged(tx, before_ms=now_ms - REJUDGEMENT_LIFE_MS)
             await feed_review.delete_agency_posts(tx, before_ms=now_ms - LIFE_MS)
             await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)

@@ -202,6 +202,11 @@ class Hub:
         """Tell other relays by this carrier, from the start on."""
         self._carrier = carrier
 
+    @property
+    def listeners(self) -> int:
+        """How many streams are open."""
+        return len(self._listeners.get(REQUESTS, ()))
+
     def is_full(self, account_id: str) -> bool:
         """Return whether an account has as many listeners as allowed."""
         return self._of_accounts[account_id] >= MAX_STREAMS

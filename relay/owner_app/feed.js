@@ -18,6 +18,7 @@ import { withoutMisleading } from "./vendor/protocol/plain_text.js";
 /** @typedef {{id: string, kind: Kind, cell: string, hour_ms: number, text: string, pictures: string[]}} Told what every post tells */
 /** @typedef {Told & {published_ms: number, by: "neighbour" | "agency" | "relay", agency: string | null, request: string | null, is_urgent: boolean}} Post `request`: the id of a published one that it points to */
 /** @typedef {Told & {state: typeof STATES[number], written_ms: number, reason: Reason | null, words: string, is_appealed: boolean, is_appeal_decided: boolean, appeal_until_ms: number | null}} OwnPost `words`: the moderator's own; `appeal_until_ms`: null where none is open */
+/** @typedef {{id: string, kind: typeof LEGAL_KINDS[number], yielded: typeof YIELDS[number][], told_ms: number}} LegalNotice legal process about own posts, and what it can yield */
 /** @typedef {{district: string, posts: Post[], hasMore: boolean, asOfMs: number}} Page `asOfMs`: when it was kept, if the relay can't be reached; else 0 */
 /** @typedef {{kind: Kind, cell: string, hour_ms: number, text: string, pictures: string[]}} NewPost */
 
@@ -44,6 +45,8 @@ const REASONS = /** @type {const} */ ([
   "other",
 ]);
 const STATES = /** @type {const} */ (["waiting", "published", "refused", "withdrawn"]);
+const LEGAL_KINDS = /** @type {const} */ (["subpoena", "court_order", "search_warrant", "other"]);
+const YIELDS = /** @type {const} */ (["nothing", "account_metadata", "posts"]);
 const DISTRICT_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const CELL_PATTERN = /^88[0-9a-f]{13}$/;
 const MAX_NAME_CHARS = 120;
@@ -118,10 +121,16 @@ export class Feed {
     return matching(id, ID_PATTERN);
   }
 
-  /** Own posts, the newest first. @returns {Promise<OwnPost[]>} */
+  /** Own posts and legal process about them, the newest first. @returns {Promise<{posts: OwnPost[], notices: LegalNotice[]}>} */
   async mine() {
-    const { posts } = fields(await this.relay.get("feed/mine"));
-    return list(posts, MAX_POSTS).map(ownPostOf);
+    const { posts, legal } = fields(await this.relay.get("feed/mine"));
+    return { posts: list(posts, MAX_POSTS).map(ownPostOf), notices: list(legal, MAX_POSTS).map(legalNoticeOf) };
+  }
+
+  /** All that the relay keeps of this account here, and its pictures' ids. @returns {Promise<{told: Record<string, unknown>, pictures: string[]}>} */
+  async exported() {
+    const told = fields(await this.relay.get("feed/export"));
+    return { told, pictures: list(told.posts, MAX_POSTS).flatMap((one) => toldOf(one).pictures) };
   }
 
   /** @param {string} id */
@@ -209,6 +218,17 @@ export function ownPostOf(value) {
     is_appealed: truth(is_appealed),
     is_appeal_decided: truth(is_appeal_decided),
     appeal_until_ms: appeal_until_ms === null ? null : moment(appeal_until_ms),
+  };
+}
+
+/** @param {unknown} value @returns {LegalNotice} */
+function legalNoticeOf(value) {
+  const { id, kind, yielded, told_ms } = fields(value);
+  return {
+    id: matching(id, ID_PATTERN),
+    kind: oneOf(kind, LEGAL_KINDS),
+    yielded: list(yielded, YIELDS.length).map((one) => oneOf(one, YIELDS)),
+    told_ms: moment(told_ms),
   };
 }
 

@@ -8,7 +8,8 @@
 /** @typedef {{width: number, height: number}} Size in pixels */
 /** @typedef {{x: number, y: number, width: number, height: number}} Box in the picture's pixels */
 /** @typedef {Box & {isFace: boolean}} CoveredBox `isFace`: one that the finder found, which stays */
-/** @typedef {{covered: CoveredBox[], isWhole: boolean, shown: Box[]}} Painting `isWhole`: all is covered but what is in `shown`, and no box of `covered` */
+/** @typedef {{points: {x: number, y: number}[], width: number}} Stroke of the brush */
+/** @typedef {{covered: CoveredBox[], isWhole: boolean, shown: Box[], strokes?: Stroke[]}} Painting `isWhole`: all is covered but what is in `shown`, and no box of `covered` */
 
 export const MAX_SIDE_PX = 1600;
 export const COLOUR = "#000";
@@ -17,6 +18,8 @@ export const JPEG_QUALITY = 0.85;
 const FACE_MARGIN = 0.35;
 /** A smaller box is a slip of the finger. */
 export const MIN_BOX_PX = 8;
+/** So many squares make a stroke as long as it is wide. */
+const STEPS_A_WIDTH = 8;
 
 /** The size in which a picture is painted: it is never enlarged. @param {Size} size @param {number} [most] @returns {Size} */
 export function fittedSize({ width, height }, most = MAX_SIDE_PX) {
@@ -43,6 +46,21 @@ export function between(a, b) {
   return { x: Math.min(a.x, b.x), y: Math.min(a.y, b.y), width: Math.abs(a.x - b.x), height: Math.abs(a.y - b.y) };
 }
 
+/**
+ * The squares that a stroke of the brush covers, as whole pixels. A line drawn by the canvas would
+ * have soft edges, through which something can be seen. @param {Stroke} stroke @param {Size} size @returns {Box[]}
+ */
+export function strokeBoxes({ points, width }, size) {
+  const square = (/** @type {{x: number, y: number}} */ { x, y }) => inside({ x: x - width / 2, y: y - width / 2, width, height: width }, size);
+  const boxes = points.slice(0, 1).map(square);
+  for (let at = 1; at < points.length; at += 1) {
+    const [from, to] = [points[at - 1], points[at]];
+    const steps = Math.max(1, Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / (width / STEPS_A_WIDTH)));
+    for (let step = 1; step <= steps; step += 1) boxes.push(square({ x: from.x + ((to.x - from.x) * step) / steps, y: from.y + ((to.y - from.y) * step) / steps }));
+  }
+  return boxes;
+}
+
 /** A box moved or resized by a step, so that it stays in the picture and doesn't vanish. @param {Box} box @param {{dx: number, dy: number, isSize: boolean}} step @param {Size} size @returns {Box} */
 export function stepped({ x, y, width, height }, { dx, dy, isSize }, size) {
   if (isSize) {
@@ -54,11 +72,11 @@ export function stepped({ x, y, width, height }, { dx, dy, isSize }, size) {
 }
 
 /**
- * Draws the painted picture. The order is what makes it safe: boxes come last, over whatever is shown.
+ * Draws the painted picture. The order is what makes it safe: boxes and strokes come last, over whatever is shown.
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context of a canvas of this size
  * @param {CanvasImageSource} source of the same size @param {Size} size @param {Painting} painting
  */
-export function paint(context, source, size, { covered, isWhole, shown }) {
+export function paint(context, source, size, { covered, isWhole, shown, strokes = [] }) {
   context.globalAlpha = 1;
   context.globalCompositeOperation = "source-over";
   context.fillStyle = COLOUR;
@@ -69,7 +87,7 @@ export function paint(context, source, size, { covered, isWhole, shown }) {
       if (width > 0 && height > 0) context.drawImage(source, x, y, width, height, x, y, width, height);
     }
   } else context.drawImage(source, 0, 0);
-  for (const box of covered) {
+  for (const box of [...covered, ...strokes.flatMap((stroke) => strokeBoxes(stroke, size))]) {
     const { x, y, width, height } = inside(box, size);
     context.fillRect(x, y, width, height);
   }

@@ -12,6 +12,8 @@ from firmware.protocol.custody import (
     DeletionAskedLeaf,
     DownloadLeaf,
     ErasedLeaf,
+    FeedDangerLeaf,
+    FeedLegalProcessLeaf,
     LegalProcessLeaf,
     OutcomeLeaf,
     ReceivedLeaf,
@@ -163,11 +165,21 @@ def _plain_custody_row(index: int, body: CustodyBody) -> EntryRow | None:
         case ErasedLeaf():
             row = _package_row(index, "erased", None, body.package)
             return replace(row, detail=body.why)
-        case LegalProcessLeaf():
+        case FeedDangerLeaf():
             return EntryRow(
                 log="custody",
                 index=index,
-                kind="legal_process",
+                kind="feed_danger",
+                agency=body.agency,
+                subject=body.post,
+            )
+        case LegalProcessLeaf() | FeedLegalProcessLeaf():
+            return EntryRow(
+                log="custody",
+                index=index,
+                kind="legal_process"
+                if isinstance(body, LegalProcessLeaf)
+                else "feed_legal_process",
                 detail=body.kind,
                 quarter=body.quarter,
                 yielded=tuple(body.yielded),

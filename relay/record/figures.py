@@ -167,6 +167,12 @@ def relay_figures(view: RecordView) -> list[Figure]:
         ),
         Figure(name="outcomes.overdue", count=sum(one.owed for one in tallies)),
         Figure(name="legal_process", count=book.count("legal_process"), kind="legal_process"),
+        Figure(
+            name="feed_legal_process",
+            count=book.count("feed_legal_process"),
+            kind="feed_legal_process",
+        ),
+        Figure(name="feed_dangers", count=book.count("feed_danger"), kind="feed_danger"),
         Figure(name="limit_changes", count=book.count("limits"), kind="limits"),
         Figure(name="void", count=book.count("void"), kind="void"),
     ]

@@ -17,7 +17,7 @@ RegisterKind = Literal[
 ]  # fmt: skip
 CustodyKind = Literal[
     "received", "download", "deletion_asked", "deletion_answered", "erased", "legal_process",
-    "refusals", "outcome", "credits",
+    "refusals", "outcome", "credits", "feed_danger", "feed_legal_process",
 ]  # fmt: skip
 Kind = RegisterKind | CustodyKind
 KINDS: tuple[Kind, ...] = (*get_args(RegisterKind), *get_args(CustodyKind))
@@ -50,7 +50,7 @@ class EntryRow:
     is_resolved: bool = False
     """outcome: the request was closed early, because the case is solved."""
     yielded: tuple[str, ...] = ()
-    """legal_process: what it can yield (R16)."""
+    """legal_process, feed_legal_process: what it can yield (R16)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,8 @@ Overturned, a request goes on to publication as if it had passed: the rules and 
 again there. Upheld, the refusal stands. That it was refused stays in the register either way.
 """
 
-from typing import Literal
-
 from firmware.protocol.encoding import new_id
+from relay.base.appeal_verdicts import AppealVerdict
 from relay.base.clock import Clock
 from relay.request.moderation import parse_words
 from relay.request.rules import RequestRefused
@@ -18,7 +17,6 @@ from relay.store.requests import RequestRow
 
 APPEAL_WITHIN_MS = 7 * 24 * 3600 * 1000
 MAX_LISTED = 200
-AppealVerdict = Literal["upheld", "overturned"]
 
 
 class Appeals:

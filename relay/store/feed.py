@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from relay.store import feed_pushes
+from relay.store import feed_legal, feed_pushes
 from relay.store.database import Transaction, signal
 from relay.store.schema import (
     agency_posts,
@@ -144,6 +144,8 @@ async def add_post(tx: Transaction, row: PostRow) -> None:
     """Store a new post."""
     values = {name: getattr(row, name) for name in PostRow.__slots__}
     await tx.execute(insert(feed_posts).values(**values))
+    if row.state == "published" and row.published_ms is not None:
+        await feed_pushes.add_batch(tx, row.district, row.published_ms)
     signal(tx, "feed")
 
 
@@ -224,7 +226,11 @@ async def set_state(
     changes: dict[str, Any] = {"state": state, "changed_ms": now_ms}
     if published_ms is not None:
         changes |= {"published_ms": published_ms, "is_urgent": is_urgent}
-    await tx.execute(update(feed_posts).where(feed_posts.c.id == post_id).values(**changes))
+    mine = feed_posts.c.id == post_id
+    await tx.execute(update(feed_posts).where(mine).values(**changes))
+    if published_ms is not None:
+        district = (await tx.execute(select(feed_posts.c.district).where(mine))).scalar_one()
+        await feed_pushes.add_batch(tx, district, published_ms)
     signal(tx, "feed")
 
 
@@ -389,6 +395,7 @@ async def erase_old(
         func.coalesce(posts.published_ms, posts.written_ms) <= before_ms,
     )
     await erase_posts(tx, list((await tx.execute(old)).scalars()))
+    await feed_pushes.forget_batches(tx, before_ms=before_ms)
 
 
 async def erase_posts(tx: Transaction, post_ids: Sequence[str]) -> None:
@@ -429,6 +436,7 @@ async def erase_account(tx: Transaction, account_id: str) -> dict[str, int]:
         ).rowcount,
         "feed_pictures": (await tx.execute(loose)).rowcount,
         "feed_membership": (await tx.execute(member)).rowcount,
+        "feed_legal_notices": await feed_legal.delete_of_account(tx, account_id),
     }
 
 
@@ -443,6 +451,7 @@ async def count_account(tx: Transaction, account_id: str) -> dict[str, int]:
         "feed_posts_unpublished": len(states) - published,
         "feed_posts_made_anonymous": published,
         "feed_membership": int((await tx.execute(member)).scalar_one()),
+        "feed_legal_notices": await feed_legal.count_of_account(tx, account_id),
     }
 
 

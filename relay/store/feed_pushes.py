@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, or_, select, update
 
 from relay.store.database import Transaction
-from relay.store.schema import feed_members, feed_posts, feed_pushes, push_subscriptions
+from relay.store.schema import (
+    feed_batches,
+    feed_members,
+    feed_posts,
+    feed_pushes,
+    push_subscriptions,
+)
 from relay.store.upserts import upsert
 
 
@@ -21,6 +27,14 @@ class FeedPushRow:
     quiet: str | None
     seen_ms: int
     next_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What a district publishes at one time; its followers are to be pushed then."""
+
+    published_ms: int
+    district: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,27 +68,62 @@ async def forget(tx: Transaction, account_id: str) -> None:
     await tx.execute(delete(feed_pushes).where(feed_pushes.c.account_id == account_id))
 
 
-async def list_due(tx: Transaction, *, now_ms: int, limit: int) -> list[FeedPushRow]:
-    """Return digests that are due, and who is pushed at once and has something new in the district.
+async def add_batch(tx: Transaction, district: str, published_ms: int) -> None:
+    """Note that a district publishes something, for its followers to be pushed then."""
+    batch = {"district": district, "published_ms": published_ms}
+    await tx.execute(upsert(tx, feed_batches).values(**batch).on_conflict_do_nothing())
 
-    Which topics the new posts are of isn't looked at.
-    """
-    posts, members = feed_posts.c, feed_members.c
-    is_new = (
-        select(posts.id)
-        .join(feed_members, members.account_id == feed_pushes.c.account_id)
-        .where(
-            posts.state == "published",
-            posts.district == members.district,
-            posts.published_ms > feed_pushes.c.seen_ms,
-            posts.published_ms <= now_ms,
+
+async def next_batch(tx: Transaction, *, now_ms: int) -> Batch | None:
+    """Return the oldest batch that is public and that not all followers were pushed."""
+    query = select(feed_batches).where(feed_batches.c.published_ms <= now_ms)
+    ordered = query.order_by(feed_batches.c.published_ms, feed_batches.c.district)
+    row = (await tx.execute(ordered.limit(1))).mappings().first()
+    return None if row is None else Batch(**row)
+
+
+async def end_batch(tx: Transaction, batch: Batch) -> None:
+    """Forget a batch that all followers were pushed."""
+    columns = feed_batches.c
+    await tx.execute(
+        delete(feed_batches).where(
+            columns.published_ms == batch.published_ms, columns.district == batch.district
         )
-        .correlate(feed_pushes)
-        .exists()
     )
-    is_at_once = (feed_pushes.c.how == "push") & is_new
-    query = select(feed_pushes).where(or_(feed_pushes.c.next_ms <= now_ms, is_at_once))
-    rows = (await tx.execute(query.order_by(feed_pushes.c.account_id).limit(limit))).mappings()
+
+
+async def forget_batches(tx: Transaction, *, before_ms: int) -> None:
+    """Forget batches whose posts are erased."""
+    await tx.execute(delete(feed_batches).where(feed_batches.c.published_ms <= before_ms))
+
+
+async def list_followers(
+    tx: Transaction, batch: Batch, *, after: str, limit: int
+) -> list[FeedPushRow]:
+    """Return who of a batch's district is pushed at once and wasn't yet, by account after `after`.
+
+    Which topics they follow isn't looked at.
+    """
+    members, pushes = feed_members.c, feed_pushes.c
+    query = (
+        select(feed_pushes)
+        .join(feed_members, members.account_id == pushes.account_id)
+        .where(
+            members.district == batch.district,
+            members.account_id > after,
+            pushes.how == "push",
+            pushes.seen_ms < batch.published_ms,
+        )
+    )
+    rows = (await tx.execute(query.order_by(members.account_id).limit(limit))).mappings()
+    return [FeedPushRow(**row) for row in rows]
+
+
+async def list_digests_due(tx: Transaction, *, now_ms: int, limit: int) -> list[FeedPushRow]:
+    """Return the choices whose digest is due, the longest due first."""
+    pushes = feed_pushes.c
+    query = select(feed_pushes).where(pushes.next_ms <= now_ms)
+    rows = (await tx.execute(query.order_by(pushes.next_ms).limit(limit))).mappings()
     return [FeedPushRow(**row) for row in rows]
 
 
@@ -102,8 +151,8 @@ async def set_seen(tx: Transaction, account_id: str, *, seen_ms: int, next_ms: i
 
 async def next_time_ms(tx: Transaction, *, now_ms: int) -> int | None:
     """Return when the next batch is published or digest due, after now; None if neither is."""
-    public = select(func.min(feed_posts.c.published_ms)).where(
-        feed_posts.c.state == "published", feed_posts.c.published_ms > now_ms
+    public = select(func.min(feed_batches.c.published_ms)).where(
+        feed_batches.c.published_ms > now_ms
     )
     digest = select(func.min(feed_pushes.c.next_ms)).where(feed_pushes.c.next_ms > now_ms)
     times = [(await tx.execute(query)).scalar_one() for query in (public, digest)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from relay.store.database import Transaction
 from relay.store.requests import list_waiting
@@ -26,6 +26,15 @@ class Counts:
     moderation_waiting: int
     moderation_since_ms: int | None
     """When the oldest request came to the moderators' desk."""
+
+
+async def database_bytes(tx: Transaction) -> int:
+    """Return how large the database is."""
+    if tx.dialect.name == "postgresql":
+        query = text("SELECT pg_database_size(current_database())")
+    else:
+        query = text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+    return int((await tx.execute(query)).scalar_one())
 
 
 async def count_all(tx: Transaction, now_ms: int) -> Counts:

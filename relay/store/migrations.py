@@ -125,6 +125,7 @@ _CREDIT_12: Final = (
     )
     """,
 )
+_LOOKS_12: Final = ("ALTER TABLE account_doorbells ADD COLUMN place BIGINT NOT NULL DEFAULT 0",)
 _PRESETS_12: Final = (
     """
     CREATE TABLE request_presets (
@@ -153,6 +154,16 @@ _FEED_PUSHES_12: Final = (
     )
     """,
     "CREATE INDEX feed_pushes_by_time ON feed_pushes (next_ms)",
+)
+_FEED_BATCHES_12: Final = (
+    "CREATE INDEX feed_members_by_district ON feed_members (district, account_id)",
+    """
+    CREATE TABLE feed_batches (
+        published_ms BIGINT NOT NULL,
+        district TEXT NOT NULL,
+        PRIMARY KEY (published_ms, district)
+    )
+    """,
 )
 _FEED_12: Final = (
     """
@@ -223,6 +234,21 @@ _FEED_12: Final = (
     "CREATE INDEX feed_appeals_by_time ON feed_appeals (decided_ms, appealed_ms)",
 )
 
+_FEED_LEGAL_12: Final = (
+    """
+    CREATE TABLE feed_legal_notices (
+        id TEXT NOT NULL PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        kind TEXT NOT NULL,
+        yielded TEXT NOT NULL,
+        told_ms BIGINT NOT NULL,
+        is_pushed BOOLEAN NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_feed_legal_notices_account_id ON feed_legal_notices (account_id)",
+    "CREATE INDEX feed_legal_notices_by_age ON feed_legal_notices (told_ms)",
+    "CREATE INDEX feed_legal_notices_unpushed ON feed_legal_notices (is_pushed, told_ms)",
+)
 _FEED_REVIEW_12: Final = (
     """
     CREATE TABLE agency_posts (
@@ -600,8 +626,11 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         *_CREDIT_12,
         *_FEED_12,
         *_FEED_PUSHES_12,
+        *_FEED_BATCHES_12,
+        *_FEED_LEGAL_12,
         *_FEED_REVIEW_12,
         *_PRESETS_12,
+        *_LOOKS_12,
         *_FLEET_12,
     ),
 }

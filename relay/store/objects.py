@@ -219,7 +219,13 @@ class ObjectStore:
         )
 
     async def put_new(
-        self, key: str, data: bytes, *, content_type: str, lock: ObjectLock | None = None
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        cache_control: str = "no-cache",
+        lock: ObjectLock | None = None,
     ) -> bool:
         """Store an object that never changes; False if there is one of this name already."""
 
@@ -231,6 +237,7 @@ class ObjectStore:
                     Key=key,
                     Body=data,
                     ContentType=content_type,
+                    CacheControl=cache_control,
                     IfNoneMatch="*",
                     **locked,
                 )
@@ -279,13 +286,27 @@ class ObjectStore:
                     Bucket=self._bucket, Delete={"Objects": over, "Quiet": True}
                 )
 
-    async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
+    async def swap(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        old: bytes | None,
+        content_type: str,
+        cache_control: str = "no-cache",
+    ) -> bool:
         """Store an object in the place of `old`, or where none is; False if there is another.
 
         However late the bytes arrive, the store compares again. One that can't stores them anyway.
         ObjectStoreError if two writes met and the old is still there: it is to be tried again.
         """
-        fields = {"Bucket": self._bucket, "Key": key, "Body": data, "ContentType": content_type}
+        fields = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "Body": data,
+            "ContentType": content_type,
+            "CacheControl": cache_control,
+        }
 
         def swap() -> bool:
             found, etag = self._found(key, max(len(data), len(old or b"")))

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relay.config.postgresql_url import PostgresqlUrl, UrlFault, parse_postgresql_url
 from relay.errors import StoreError, said
@@ -90,11 +90,13 @@ async def _connect(url: PostgresqlUrl, limits: Limits) -> Any:  # Any: the drive
                 target_session_attrs=url.target,
                 server_settings=settings,
             )
+        except asyncpg.TargetServerAttributeNotMatched:
+            reasons.append(f"{host}:{port} is a standby")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            reasons.append(f"{host}: {said(error)}")
-            continue
-        _give_up_after(connection, limits.lost_s)
-        return connection
+            reasons.append(f"{host}:{port}: {said(error)}")
+        else:
+            _give_up_after(connection, limits.lost_s)
+            return connection
     raise ConnectionError("; ".join(reasons))
 
 
@@ -129,6 +131,37 @@ def check_suitable(connection: Connection) -> None:
             "the PostgreSQL server has fsync off, so what it commits may be lost in a power cut; "
             "switch it on"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standby:
+    """One standby that follows this server."""
+
+    name: str
+    is_synchronous: bool
+    """Whether each commit waits until it is on the standby's disk as well."""
+    lag_bytes: int | None
+    """How much it hasn't replayed; None: this user may not see it."""
+
+
+async def list_standbys(tx: AsyncConnection) -> list[Standby]:
+    """Return the standbys that follow the server; none with SQLite."""
+    if tx.dialect.name != "postgresql":
+        return []
+    rows = await tx.execute(
+        text(
+            "SELECT application_name, sync_state, "
+            "pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) AS lag FROM pg_stat_replication"
+        )
+    )
+    return [
+        Standby(
+            name=row.application_name or "a standby",
+            is_synchronous=row.sync_state in {"sync", "quorum"},
+            lag_bytes=None if row.lag is None else int(row.lag),
+        )
+        for row in rows
+    ]
 
 
 def _begin(connection: Connection) -> None:

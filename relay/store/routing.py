@@ -6,7 +6,7 @@ Routing is comfort, not security: the doorbell alone decides who its owners are.
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from firmware.protocol.pairing import SignedPairingAnswer
 from relay.store.database import Transaction, change_audience
@@ -150,23 +150,25 @@ async def finish_join(tx: Transaction, pairing_id: str, *, device: str, now_ms: 
 
 
 async def link(tx: Transaction, account_id: str, device: str) -> None:
-    """Link an account to a doorbell."""
+    """Link an account to a doorbell, after those that it has."""
     change_audience(tx, account_id)
+    own = account_doorbells.c
+    last = select(func.coalesce(func.max(own.place), 0)).where(own.account_id == account_id)
     await tx.execute(
         upsert(tx, account_doorbells)
-        .values(account_id=account_id, device=device)
+        .values(account_id=account_id, device=device, place=last.scalar_subquery() + 1)
         .on_conflict_do_nothing()
     )
 
 
 async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
-    """Return an account's doorbells."""
+    """Return an account's doorbells in the order in which it was linked to them."""
     query = (
         select(doorbells, doorbell_health.c.health, doorbell_health.c.received_ms)
         .join(account_doorbells, account_doorbells.c.device == doorbells.c.device)
         .outerjoin(doorbell_health, doorbell_health.c.device == doorbells.c.device)
         .where(account_doorbells.c.account_id == account_id, doorbells.c.revoked_ms.is_(None))
-        .order_by(doorbells.c.enrolled_ms)
+        .order_by(account_doorbells.c.place, doorbells.c.enrolled_ms, doorbells.c.device)
     )
     return [
         LinkedDoorbell(

@@ -10,9 +10,10 @@ else. The job is JSON with the trust anchors in PEM; the answer on standard outp
 import io
 import json
 import os
-import resource
 import sys
 from typing import Any
+
+from relay.verify.process_rights import give_up_rights
 
 MEMORY_BYTES = 2 * 1024 * 1024 * 1024
 """Of addresses, not of memory: the library's threads reserve more than they use."""
@@ -30,7 +31,7 @@ def main() -> int:
     if job["anchors"]:
         settings["trust"] = {"trust_anchors": job["anchors"]}
     with io.FileIO(int(sys.argv[1]), "r") as clip:
-        _give_up_rights()
+        give_up_rights(memory_bytes=MEMORY_BYTES, processor_s=PROCESSOR_S)
         print(json.dumps(_read(c2pa, clip, settings)))
     return 0
 
@@ -46,22 +47,6 @@ def _read(c2pa: Any, clip: io.FileIO, settings: dict[str, object]) -> dict[str, 
         return {"state": "Unreadable", "problems": [f"{type(error).__name__}: {error}"[:300]]}
     problems = [str(one["code"])[:100] for one in said.get("validation_status") or []]
     return {"state": state, "problems": problems[:20]}
-
-
-def _give_up_rights() -> None:
-    """Drop rights: no new files or connections; bounded memory and time.
-
-    A process that it forked would have the same limits. (RLIMIT_NPROC would also keep the
-    library from its own threads, and counts for nothing where this runs as root.)
-    """
-    for what, limit in (
-        (resource.RLIMIT_NOFILE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, PROCESSOR_S),
-        (resource.RLIMIT_FSIZE, 0),
-    ):
-        resource.setrlimit(what, (limit, limit))
 
 
 if __name__ == "__main__":

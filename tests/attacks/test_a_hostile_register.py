@@ -37,9 +37,9 @@ from firmware.protocol.register.entries import (
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.register.register_file import WholeRegister
-from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import unframe
 from firmware.protocol.requests import SignedRequest, SignedWithdrawal
+from firmware.transparency.saved_state import TAG, SavedFollowing
 from firmware.transparency.state import RegisterState
 from relay.verify.authority_checks import AuthorityReader, check_authority
 from tests.fakes.log_town import CELL, OTHER_CELL, Town, TownOfficer, make_town, sign_p256
@@ -517,8 +517,8 @@ def follower_of(town: Town) -> RegisterState:
 
 
 def voids_of(state: RegisterState) -> dict[int, str]:
-    saved = unframe(TAG, SavedRegister, state.save_register(code=b""), code=b"")
-    return {void.index: void.why for void in saved.voids}
+    saved = unframe(TAG, SavedFollowing, state.save(code=b""), code=b"")
+    return {void.index: void.why for void in saved.register.voids}
 
 
 def monitored(town: Town) -> set[int]:

@@ -17,13 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import firmware
 from firmware.enrolment.keys import FileSigner
 from firmware.evidence.provenance import SIGNED_BEGIN
-from firmware.protocol.register import saved_stamps
 from firmware.protocol.register.facts import agreement_in_force
-from firmware.protocol.register.saved import TAG
-from firmware.protocol.register.saved_form import SavedUnusable, code_digest, frame, unframe
-from firmware.protocol.register.saved_stamps import SavedStamps
+from firmware.protocol.register.saved_form import SavedUnusable, code_digest, frame
 from firmware.protocol.requests import SignedRequest
 from firmware.transparency.follower import RegisterFollower
+from firmware.transparency.saved_state import TAG
 from firmware.transparency.state_signature import VOUCH_TAG, sign_state, verify_state
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import DAY_MS, Town, make_town
@@ -92,11 +90,13 @@ async def read_and_saved(followers: Followers, town: Town) -> None:
 def bent(followers: Followers) -> bytes:
     """Return what the thief wants believed: nothing withdrawn, nobody suspended, their own key."""
     saved = followers.saved()
-    for record in saved.agreements:
+    register = saved.register
+    for record in register.agreements:
         record.is_suspended = False
         record.agreement = msgspec.structs.replace(record.agreement, sealing_keys=[THIEFS_KEY])
-    requests = [msgspec.structs.replace(one, withdrawn_index=None) for one in saved.requests]
-    return frame(TAG, msgspec.structs.replace(saved, requests=requests), code=CODE)
+    requests = [msgspec.structs.replace(one, withdrawn_index=None) for one in register.requests]
+    register = msgspec.structs.replace(register, requests=requests)
+    return frame(TAG, msgspec.structs.replace(saved, register=register), code=CODE)
 
 
 def is_bent(follower: RegisterFollower, town: Town, signed: SignedRequest) -> bool:
@@ -160,11 +160,9 @@ async def test_a_key_of_today_is_no_older_for_what_is_written_of_it(
     town.officer = town.add_officer("Officer Young")
     signed = town.publish()
     await read_and_saved(followers, town)
-    path = followers.folder / "saved-stamps"
-    state = verify_state(path.read_bytes(), followers.signer)
-    saved = unframe(saved_stamps.TAG, SavedStamps, state, code=CODE)
+    path, saved = followers.saved_path, followers.saved()
     old = [(size, at_ms - 30 * DAY_MS) for size, at_ms in saved.stamps]
-    forged = frame(saved_stamps.TAG, msgspec.structs.replace(saved, stamps=old), code=CODE)
+    forged = frame(TAG, msgspec.structs.replace(saved, stamps=old), code=CODE)
     path.write_bytes(forge(followers, path.read_bytes(), forged))
     follower = followers.of(town)
     await follower.start()

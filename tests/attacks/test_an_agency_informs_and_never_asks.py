@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from firmware.protocol.custody import CustodyBody, FeedDangerLeaf, parse_custody_leaf
+from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.feed_posts import POST_TAG
+from relay.custody.log_entries import LogEntries
 from tests.relay.agency_feed import FeedOfficer, open_feed_world, public_posts
 from tests.relay.http_world import World
 
@@ -80,6 +83,24 @@ async def test_an_officer_without_the_approvers_role_shows_nothing_at_once(world
     officer = await FeedOfficer.certified(world)
     post = officer.approver.write_post(is_danger=True, cosigner_id=officer.officer_id)
     assert (await officer.approver.hand_in_post(post)).status_code == 422
+
+
+async def test_a_post_that_is_shown_at_once_is_in_the_log(world: World) -> None:
+    officer = await FeedOfficer.certified(world)
+    post = officer.write_post(is_danger=True)
+    await officer.hand_in_post(post)
+    assert await logged(world) == []
+    assert (await officer.approver.cosign_post(post)).is_success
+    expected = FeedDangerLeaf(agency=post.agency, post=sha256_hex(post.encode()))
+    assert await logged(world) == [expected]
+
+
+async def logged(world: World) -> list[CustodyBody]:
+    """Return what the custody log has, or will have, of posts that were shown at once."""
+    async with world.database.read() as tx:
+        entries = await LogEntries().added(tx, "custody", 0)
+    bodies = [parse_custody_leaf(entry).body for entry in entries]
+    return [body for body in bodies if isinstance(body, FeedDangerLeaf)]
 
 
 async def test_an_agency_sees_no_more_than_everybody(world: World) -> None:

@@ -22,6 +22,8 @@ from firmware.protocol.custody import (
     DeletionAskedLeaf,
     DownloadLeaf,
     ErasedLeaf,
+    FeedDangerLeaf,
+    FeedLegalProcessLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
     SignedDeletionAnswer,
@@ -441,6 +443,20 @@ def test_credits_that_are_fixed_twice_or_before_their_month_is_over(town: Town) 
     assert "month 2026-01 was fixed before" in whats(seen(town))
     town.log_custody(CreditsLeaf(subject="month", name="2999-12", sha256="ab" * 32))
     assert "month 2999-12 is closed before it is over" in whats(seen(town))
+
+
+def test_posts_that_are_shown_at_once_are_logged_once_and_by_an_agency_in_force(
+    town: Town,
+) -> None:
+    town.log_custody(FeedDangerLeaf(agency=AGENCY, post="ab" * 32))
+    town.log_custody(FeedLegalProcessLeaf(quarter=QUARTER, kind="other", yielded=["posts"]))
+    assert seen(town).violations == ()
+    town.log_custody(FeedDangerLeaf(agency=AGENCY, post="ab" * 32))
+    assert "shown before a moderator already" in whats(seen(town))
+    town.log_custody(FeedDangerLeaf(agency="nobody", post="cd" * 32))
+    assert "nobody had a post shown before a moderator, and no agreement" in whats(seen(town))
+    town.log_custody(FeedLegalProcessLeaf(quarter="2026-Q1", kind="other", yielded=["posts"]))
+    assert "2026-Q1 isn't when witnesses saw it" in whats(seen(town))
 
 
 def test_slots_that_come_twice_backwards_or_before_their_time(town: Town) -> None:

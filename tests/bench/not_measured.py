@@ -46,12 +46,6 @@ NOT_MEASURED = (
         goal="nothing lost or doubled; p99 ≤ 10 s",
         why="tests/bench starts no cluster of three brokers and two databases",
     ),
-    NotMeasured(
-        id="L7",
-        what="what a doorbell downloads of the register a year; its memory at 1,000,000 entries",
-        goal="≤ 1.2 × the entries' size; bounded memory",
-        why="it needs a register of a million entries, witnessed",
-    ),
 )
 
 

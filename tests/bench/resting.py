@@ -248,12 +248,26 @@ class _CountingBucket(MemoryBucket):
     requests = 0
 
     async def put_new(
-        self, key: str, data: bytes, *, content_type: str, lock: ObjectLock | None = None
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        cache_control: str = "",  # noqa: ARG002 (as the real one)
+        lock: ObjectLock | None = None,
     ) -> bool:
         self.requests += 1
         return await super().put_new(key, data, content_type=content_type, lock=lock)
 
-    async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
+    async def swap(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        old: bytes | None,
+        content_type: str,
+        cache_control: str = "",  # noqa: ARG002
+    ) -> bool:
         self.requests += 2
         return await super().swap(key, data, old=old, content_type=content_type)
 

@@ -37,11 +37,25 @@ class SlowBucket:
         return await self._bucket.ensure_lockable()
 
     async def put_new(
-        self, key: str, data: bytes, *, content_type: str, lock: ObjectLock | None = None
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        cache_control: str,  # noqa: ARG002 (as the real one)
+        lock: ObjectLock | None = None,
     ) -> bool:
         return await self._bucket.put_new(key, data, content_type=content_type, lock=lock)
 
-    async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
+    async def swap(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        old: bytes | None,
+        content_type: str,
+        cache_control: str,  # noqa: ARG002
+    ) -> bool:
         if key in self._slow_swaps:
             await self._line.pass_along()
         return await self._bucket.swap(key, data, old=old, content_type=content_type)

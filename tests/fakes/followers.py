@@ -7,11 +7,11 @@ import httpx2
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.enrolment.keys import FileSigner
-from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import code_digest, frame, unframe
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import logs_of
+from firmware.transparency.saved_state import TAG, SavedFollowing
 from firmware.transparency.state_signature import sign_state, verify_state
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import NOW_MS, Town
@@ -29,13 +29,15 @@ class Followers:
         self.signer = FileSigner(ec.generate_private_key(ec.SECP256R1()))
         self.witnessed: list[int] = []
         self.asked: list[str] = []
+        self.ranges: dict[str, str] = {}
+        """Of what was asked for in part: by its path, which part."""
 
-    def saved(self) -> SavedRegister:
+    def saved(self) -> SavedFollowing:
         """Return what the last of them saved."""
         state = verify_state(self.saved_path.read_bytes(), self.signer)
-        return unframe(TAG, SavedRegister, state, code=code_digest())
+        return unframe(TAG, SavedFollowing, state, code=code_digest())
 
-    def put_saved(self, state: SavedRegister) -> None:
+    def put_saved(self, state: SavedFollowing) -> None:
         """Put another state there, as the doorbell itself would write and sign it."""
         framed = frame(TAG, state, code=code_digest())
         self.saved_path.write_bytes(sign_state(framed, self.signer))
@@ -46,7 +48,10 @@ class Followers:
         inner = town.transport()
 
         async def answer(request: httpx2.Request) -> httpx2.Response:
-            self.asked.append(request.url.path.removeprefix("/log/register/"))
+            path = request.url.path.removeprefix("/log/register/")
+            self.asked.append(path)
+            if "range" in request.headers:
+                self.ranges[path] = request.headers["range"]
             return await inner.handle_async_request(request)
 
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))

@@ -53,6 +53,7 @@ class MemoryBucket:
         data: bytes,
         *,
         content_type: str,  # noqa: ARG002 (as the real one)
+        cache_control: str = "",  # noqa: ARG002
         lock: ObjectLock | None = None,
     ) -> bool:
         self._check()
@@ -71,6 +72,7 @@ class MemoryBucket:
         *,
         old: bytes | None,
         content_type: str,  # noqa: ARG002
+        cache_control: str = "",  # noqa: ARG002
     ) -> bool:
         self._check()
         if key in self.away_keys:

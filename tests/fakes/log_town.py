@@ -626,9 +626,7 @@ class Town:
 
         def answer(request: httpx2.Request) -> httpx2.Response:
             data = self.file(request.url.path.removeprefix(prefix))
-            if data is None:
-                return httpx2.Response(404)
-            return httpx2.Response(200, stream=httpx2.ByteStream(data))
+            return httpx2.Response(404) if data is None else answer_with(data, request)
 
         return httpx2.MockTransport(answer)
 
@@ -750,6 +748,18 @@ def make_town(
     town.cosigner = town.add_officer("Sergeant Berg", role="approver")
     town.wind(ms=now_ms - town.now_ms)
     return town
+
+
+def answer_with(data: bytes, request: httpx2.Request) -> httpx2.Response:
+    """Return an answer with a file, or with its end where that is asked for."""
+    wanted = request.headers.get("range")
+    if wanted is None:
+        return httpx2.Response(200, stream=httpx2.ByteStream(data))
+    start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+    if start >= len(data):
+        return httpx2.Response(416)
+    headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+    return httpx2.Response(206, headers=headers, stream=httpx2.ByteStream(data[start:]))
 
 
 def spki_of(key: ec.EllipticCurvePrivateKey) -> str:

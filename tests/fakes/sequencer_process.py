@@ -50,6 +50,7 @@ class FolderBucket:
         data: bytes,
         *,
         content_type: str,  # noqa: ARG002 (as the real one)
+        cache_control: str,  # noqa: ARG002
         lock: ObjectLock | None = None,  # noqa: ARG002
     ) -> bool:
         with contextlib.suppress(FileExistsError):
@@ -64,6 +65,7 @@ class FolderBucket:
         *,
         old: bytes | None,
         content_type: str,  # noqa: ARG002
+        cache_control: str,  # noqa: ARG002
     ) -> bool:
         with (self._folder / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

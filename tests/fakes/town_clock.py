@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from relay.base.clock import SimulatedClock
+from relay.base.clock import MOST_AT_ONCE_MS, SimulatedClock
 from tests.fakes.clock import ManualClock
 
 
@@ -21,3 +21,20 @@ class WoundManualClock(ManualClock):
 
     def wall_ms(self) -> int:
         return self.town.wall_ms()
+
+
+class WindingClock(WoundManualClock):
+    """Goes on by winding the town alone, so that its pages' modules know how far it is ahead."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for the town; the machine's clock stands still."""
+        ManualClock.advance(self, seconds)
+        left_ms = round(seconds * 1000)
+        while left_ms > 0:
+            step_ms = min(left_ms, MOST_AT_ONCE_MS)
+            self.town.wind(step_ms, seen_ms=self.town.offset_ms())
+            left_ms -= step_ms
+
+    def set_wall_ms(self, wall_ms: int) -> None:
+        """Wind the town to a later time."""
+        self.advance((wall_ms - self.wall_ms()) / 1000)

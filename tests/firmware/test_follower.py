@@ -504,15 +504,7 @@ async def test_progress_can_be_seen_while_it_reads_for_long(followers: Followers
     assert follower.progress is None
 
 
-async def test_a_register_too_large_for_a_doorbell_is_refused(
-    followers: Followers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("firmware.transparency.reader.MAX_ENTRIES", 3)
-    with pytest.raises(FollowError, match="more than 3"):
-        await followers.of(make_town()).read()
-
-
-async def test_stamps_take_no_more_of_the_card_than_entries_leave(
+async def test_a_log_whose_state_cant_be_saved_fills_no_card(
     followers: Followers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     town = make_town()
@@ -520,11 +512,25 @@ async def test_stamps_take_no_more_of_the_card_than_entries_leave(
     entries_bytes = sum(2 + len(entry) for entry in town.register_log.entries)
     stamps_bytes = sum(2 + len(stamp) for stamp in town.register_log.stamps)
     most = entries_bytes + stamps_bytes - 1
-    monkeypatch.setattr("firmware.transparency.reader.MAX_REGISTER_BYTES", most)
+    monkeypatch.setattr("firmware.transparency.reader.MAX_STORED_BYTES", most)
     # Seen to fail without `check_room` before stamps are kept.
-    with pytest.raises(LogUnreadable, match="larger than this doorbell can follow"):
+    with pytest.raises(LogUnreadable, match="the card has no more room"):
         await followers.of(town).read()
     assert not (followers.folder / "stamps").exists()
+
+
+async def test_what_stands_fills_no_memory(
+    followers: Followers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = make_town()
+    most = sum(len(entry) for entry in town.register_log.entries)
+    monkeypatch.setattr("firmware.transparency.state.MAX_KEPT_BYTES", most)
+    follower = followers.of(town)
+    await follower.read()
+    town.add_officer("Officer Many")
+    with pytest.raises(LogUnreadable, match="than this doorbell holds"):
+        await follower.read()
+    assert follower.facts().size == 4
 
 
 async def test_why_an_entry_is_void_is_kept_in_few_words(followers: Followers) -> None:

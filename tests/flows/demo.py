@@ -4,11 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.story.settings import PORT_NAMES, REPOSITORY, free_ports
+
+RUNS_FOR_S = 0.02
 
 
 class Demo:
@@ -54,6 +58,44 @@ class Demo:
         """Do what a terminal does at Ctrl-C; return the exit code."""
         os.killpg(process.pid, signal.SIGINT)
         return process.wait(timeout_s)
+
+    def kill(self, words: str) -> None:
+        """End the one process of its servers whose command line holds these words, by SIGKILL."""
+        (number,) = [
+            number
+            for number, command in _processes_with(f"TMPDIR={self.data_dir}/").items()
+            if words in command
+        ]
+        os.kill(number, signal.SIGKILL)
+
+    @contextmanager
+    def slowed(self, factor: float) -> Iterator[None]:
+        """Let every process of the demo run for one part of the time in `factor` only."""
+        is_over = threading.Event()
+        thread = threading.Thread(target=self._slow, args=(factor, is_over), name="slow machine")
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+
+    def _slow(self, factor: float, is_over: threading.Event) -> None:
+        numbers: list[int] = []
+        looked_s = 0.0
+        while not is_over.is_set():
+            if time.monotonic() - looked_s > 1.0:  # there are new ones, of commands for instance
+                looked_s = time.monotonic()
+                marks = (f"TMPDIR={self.tmp}\0", f"TMPDIR={self.data_dir}/")
+                numbers = [one for mark in marks for one in _processes_with(mark)]
+            for number, wait_s in (
+                (signal.SIGSTOP, RUNS_FOR_S * (factor - 1)),
+                (signal.SIGCONT, RUNS_FOR_S),
+            ):
+                for process in numbers:
+                    with suppress(ProcessLookupError):
+                        os.kill(process, number)
+                time.sleep(wait_s)
 
     def processes(self) -> list[str]:
         """Return the command lines of all processes whose temporary files would be in the data."""

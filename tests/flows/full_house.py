@@ -51,6 +51,7 @@ from tests.fakes.sequenced_entries import place_entries
 from tests.fakes.town_clock import WoundManualClock
 from tests.flows.every_page import ADMIN, GUEST, House
 from tests.relay.admin_people import Admin, signed_in_admin, waiting_request
+from tests.relay.agency_feed import MAPS, FeedOfficer
 from tests.relay.credit_people import CODE, campaign
 from tests.relay.door_notices import take_in
 from tests.relay.evidence_packages import deliver_package
@@ -110,6 +111,7 @@ async def full_house(folder: Path) -> AsyncIterator[House]:
         await _onboard(house, bo)
         await _give_doorbells_away(house)
         await _write_to_neighbours(house, mia)
+        await _inform(house)
         await _come_in_thousands(house, officer, asked[0])
         await _map_thefts(house, folder)
         house.ids |= {
@@ -138,7 +140,7 @@ async def _world(folder: Path) -> AsyncIterator[World]:
         agency="lakeland", issuer=ISSUER, client_id="doorward", client_secret_path=secret
     )
     async with open_world(
-        folder, clock=clock, limits=rules, limits_config=limits, oidc=(provider,)
+        folder, clock=clock, limits=rules, limits_config=limits, oidc=(provider,), maps=MAPS
     ) as world:
         begins_ms = clock.wall_ms()
         await world.town.agree("lakeland", "Lakeland Police", cells=AREA, begins_ms=begins_ms)
@@ -272,10 +274,27 @@ async def _write_to_neighbours(house: House, moderator: Admin) -> None:
             await author.post(f"/feed/posts/{post_id}/appeal", {"text": LONG_TEXT})
         ids["post_id"].append(post_id)
         ids["picture_id"] += pictures[:1]
-    ids["district"] += [DISTRICT, "dixieland"]
+    ids["district"] += [DISTRICT, "harbour"]
     async with world.database.begin() as tx:
         for number in range(MANY):
             await feed.add_post(tx, stored_post(number, now_ms))
+
+
+async def _inform(house: House) -> None:
+    """An agency's posts: published, refused, waiting, and one that says danger to life."""
+    moderation = house.world.feed.moderation
+    officer = await FeedOfficer.certified(house.world, LONG_NAME)
+    for end in ("published", "refused", "waiting"):
+        post = officer.write_post(text=f"Elm Street is closed: gas is leaking ({end}).")
+        assert (await officer.hand_in_post(post)).is_success
+        if end == "published":
+            await moderation.publish(post.id, moderator="bo")
+        elif end == "refused":
+            await moderation.refuse(post.id, "other", words=LONG_TEXT, moderator="bo")
+    danger = officer.write_post(is_danger=True)
+    assert (await officer.hand_in_post(danger)).is_success
+    house.people["feed approver"] = officer.approver.http
+    house.more.append(("feed approver", "/agency/feed"))
 
 
 async def _onboard(house: House, admin: Admin) -> None:

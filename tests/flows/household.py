@@ -53,6 +53,17 @@ async def join_and_pair(world: World, device: str, page: Page) -> OwnerKeys:
     await page.fill("#name", "Ada")
     await page.click("#add-passkey")
     await page.wait_for_url(lambda url: "#/join" not in url)
+    return await pair(world, device, page)
+
+
+async def pair_another(world: World, page: Page, keys: DeviceKeys) -> None:
+    """Let the owner of this page pair one more doorbell, which is online."""
+    await world.enrol_online(keys)
+    await pair(world, keys.device, page)
+
+
+async def pair(world: World, device: str, page: Page) -> OwnerKeys:
+    """Let the owner of this page pair a doorbell; returns the keys of this browser's owner."""
     account = await page.evaluate(KEYS_OF_THIS_BROWSER)
     owner = msgspec.convert(account["keys"], OwnerKeys)
     pairing_id = new_id()
@@ -62,19 +73,6 @@ async def join_and_pair(world: World, device: str, page: Page) -> OwnerKeys:
     paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.credential_id)
     await world.pairings.take_paired(device, paired)
     return owner
-
-
-async def pair_another(world: World, page: Page, keys: DeviceKeys) -> None:
-    """Let the owner of this page pair one more doorbell, which is online."""
-    await world.enrol_online(keys)
-    account = await page.evaluate(KEYS_OF_THIS_BROWSER)
-    pairing_id = new_id()
-    async with world.browser() as http:
-        http.headers["Authorization"] = f"Bearer {account['token']}"
-        await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
-    credential_id = account["keys"]["passkey"]["credential_id"]
-    paired = Paired(pairing_id=pairing_id, credential_id=credential_id)
-    await world.pairings.take_paired(keys.device, paired)
 
 
 async def set_state(world: World, device: str, state: str) -> None:

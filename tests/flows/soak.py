@@ -1,5 +1,9 @@
-"""The demo with six weeks behind it (`make soak`): what they leave on the public pages."""
+"""The demo with six weeks behind it (`make soak`): what they leave on the public pages.
 
+And on a machine four times slower, with its relay killed in the middle.
+"""
+
+import json
 import re
 from pathlib import Path
 
@@ -9,16 +13,34 @@ from firmware.protocol.encoding import sha256_hex
 from tests.flows.demo import Demo
 
 STORY_TIMEOUT_S = 400.0
+SLOW_TIMEOUT_S = 1200.0
 
 
 def test_the_town_has_six_weeks_behind_it(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
-    process = demo.start("--six-weeks")
+    process = demo.start()
     try:
         demo.wait_until_said(process, "Ctrl-C", STORY_TIMEOUT_S)
         look_at(demo)
         assert demo.press_ctrl_c(process) == 0
         process.communicate()
+    finally:
+        demo.end()
+
+
+def test_the_story_holds_on_a_machine_four_times_slower_whose_relay_is_killed(
+    tmp_path: Path,
+) -> None:
+    demo = Demo(tmp_path)
+    process = demo.start("--six-weeks", "--once", "--json")
+    try:
+        with demo.slowed(4):
+            demo.wait_until_said(process, "requested", SLOW_TIMEOUT_S)
+            demo.kill("doorward-relay serve")
+            stdout, _ = process.communicate(timeout=SLOW_TIMEOUT_S)
+        assert process.returncode == 0, demo.said.read_text()
+        assert json.loads(stdout.splitlines()[-1])["ok"]
+        assert "relay is up again" in demo.said.read_text()
     finally:
         demo.end()
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.async_api import Page, expect
 
@@ -25,7 +26,7 @@ from tests.story.steps import TOWN_STEPS
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-STORY_TIMEOUT_S = 240
+STORY_TIMEOUT_S = 480
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,15 @@ def test_two_at_once_on_one_folder_are_refused(staying: Demo) -> None:
     assert code == 2
     assert "another demo is running on this folder" in said
     assert sorted(path.name for path in staying.data_dir.iterdir()) == before
+
+
+def test_a_killed_relay_is_started_again_and_the_demo_goes_on(staying: Demo) -> None:
+    staying.kill("doorward-relay serve")
+    deadline_s = time.monotonic() + 60
+    while "relay is up again" not in staying.said.read_text():
+        assert time.monotonic() < deadline_s, staying.said.read_text()
+        time.sleep(0.1)
+    assert httpx2.get(f"http://127.0.0.1:{staying.ports['relay']}/healthz").status_code == 200
 
 
 @pytest.mark.browser

@@ -12,17 +12,18 @@ import h3
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from firmware.protocol.encoding import sha256_hex
+from firmware.protocol.encoding import new_id, sha256_hex
+from firmware.protocol.events import Paired
 from relay.credit.bookings import Bookings
 from relay.credit.distribution import Distribution
-from relay.credit.ledger import CREDIT, DOORBELL_CENTS
+from relay.credit.ledger import DOORBELL_CENTS
 from relay.credit.recipients import Recipient, RecipientList
 from relay.heatmap.publication import LEAST_HOUSEHOLDS
 from relay.map.address_counts import AddressCounts
-from relay.store import credit
 from tests.fakes.sequenced_entries import place_entries
+from tests.fakes.town_clock import WindingClock
 from tests.flows.browser import Person, pictured_on_failure, sit_down
-from tests.flows.household import PHONE, app_browser
+from tests.flows.household import PHONE, app_browser, pair
 from tests.flows.test_neighbours_page import (
     TEXT,
     answer_until_pictures,
@@ -32,11 +33,11 @@ from tests.flows.test_neighbours_page import (
     send,
     uploaded,
 )
+from tests.flows.test_request_pages import join, state_of, write
 from tests.relay.credit_people import CODE, campaign, owners_for_30_days
 from tests.relay.feed_people import CELL
-from tests.relay.http_people import certified_officer
 from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
-from tests.relay.test_outcomes import ask, file, wind
+from tests.relay.register_town import NAME
 from tests.relay.theft_map import households_report, publish
 
 pytestmark = pytest.mark.browser
@@ -54,6 +55,7 @@ class Neighbourhood:
 
     world: World
     browser: Browser
+    clock: WindingClock
 
     async def member(self, name: str) -> Person:
         """Let somebody join with the app, and choose the district."""
@@ -81,10 +83,11 @@ class Neighbourhood:
 async def neighbourhood(folder: Path) -> AsyncIterator[Neighbourhood]:
     """Open a relay whose two origins a browser takes for secure ones."""
     secure = f"--unsafely-treat-insecure-origin-as-secure={OWNER_ORIGIN},{RELAY_URL}"
-    async with open_world(folder) as world, app_browser(world, secure) as browser:
-        world.clock.set_wall_ms(time.time_ns() // 1_000_000)  # the browser's own
+    clock = WindingClock(folder / "town-clock.json", log=NAME)
+    clock.machine.set_wall_ms(time.time_ns() // 1_000_000)  # the browser's own
+    async with open_world(folder, clock=clock) as world, app_browser(world, secure) as browser:
         async with pictured_on_failure(browser, folder):
-            yield Neighbourhood(world=world, browser=browser)
+            yield Neighbourhood(world=world, browser=browser, clock=clock)
 
 
 async def test_a_taken_parcel_ends_with_a_given_doorbell(tmp_path: Path) -> None:
@@ -99,8 +102,8 @@ async def test_a_taken_parcel_ends_with_a_given_doorbell(tmp_path: Path) -> None
         await report_theft(reader.page)
         public = await there.browser.new_page()
         await see_the_month_on_the_map(world, public)
-        await see_the_record_change(world, public)
-        await give_a_doorbell_away(world, public)
+        await see_the_record_change(there, moderator, public)
+        await give_a_doorbell_away(there, reader, public)
         for person in (author, reader, moderator):
             assert [fault for fault in person.faults if "401" not in fault] == []
 
@@ -179,35 +182,73 @@ async def lately(page: Page) -> str:
     return await page.inner_text("#lately")
 
 
-async def see_the_record_change(world: World, page: Page) -> None:
-    """An agency asks, and says what came of it: the first page and the bars tell."""
+async def see_the_record_change(there: Neighbourhood, moderator: Person, page: Page) -> None:
+    """An agency asks, and says what came of it: the first page and the table of trends tell."""
+    world = there.world
     assert "no agency published a request" in await lately(page)
-    officer = await certified_officer(world)
-    request = await ask(officer)
+    berg = await join(world, there.browser, "Officer Berg", days=30)
+    dahl = await join(world, there.browser, "Officer Dahl", days=30)
+    address = await ask_for_recordings(there, berg.page, dahl.page)
+    await pass_on(moderator.page)
+    await world.publishing.publish_due()
     assert "one agency asked owners once" in await lately(page)
-    assert officer.partner is not None
-    await wind(world, officer, officer.partner, ms=15 * DAY_MS)
-    answer = await file(officer, request)
-    assert answer.is_success, answer.text
+    there.clock.advance(15 * DAY_MS / 1000)
+    await say_what_came_of_it(berg.page)
     await place_entries(world.database, world.clock)
-    trends = (await world.browser().get("/trends.json")).json()
-    assert sum(one["outcomes_not_used"] for one in trends["months"]) == 1
-    await page.goto(f"{RELAY_URL}/requests/{request.id}")
-    await expect(page.locator("main")).to_contain_text(request.case_number)
+    await page.goto(f"{RELAY_URL}/trends")
+    not_used = page.locator("#months tbody td:last-child")
+    assert sum(int(text) for text in await not_used.all_inner_texts()) == 1
+    await page.goto(address.replace("/agency/requests/", "/requests/"))
+    await expect(page.locator("main")).to_contain_text("LP-1")
+    assert berg.faults == dahl.faults == []
 
 
-async def give_a_doorbell_away(world: World, page: Page) -> None:
+async def ask_for_recordings(there: Neighbourhood, officer: Page, colleague: Page) -> str:
+    """Write and sign a request at one desk, and co-sign it at another; return its address."""
+    await write(officer, ahead_ms=there.clock.town.offset_ms())
+    await officer.click("#publish")
+    await officer.wait_for_url(lambda url: not url.endswith("/new"))
+    address = officer.url.split("?", maxsplit=1)[0]
+    await colleague.goto(f"{RELAY_URL}/agency")
+    await colleague.click("#to-cosign a")
+    await colleague.click("#cosign")
+    await state_of(colleague, "moderation")
+    return address
+
+
+async def pass_on(page: Page) -> None:
+    """Sign in anew, weeks later, read the request, and let it through."""
+    await page.goto(f"{RELAY_URL}/admin")
+    await page.click("#sign-in")
+    await page.click("#queue a")
+    await page.click("#pass")
+    await expect(page.locator("#done")).to_be_visible()
+
+
+async def say_what_came_of_it(page: Page) -> None:
+    """Sign in anew, follow the line of what is due, and file the outcome."""
+    await page.goto(f"{RELAY_URL}/agency")
+    await page.click("#sign-in")
+    await page.click("[data-duty=outcome] a")
+    await page.check('[value="not_used"]')
+    await page.click("#file")
+    await state_of(page, "filed")
+
+
+async def give_a_doorbell_away(there: Neighbourhood, reader: Person, page: Page) -> None:
     """Thirteen owners hand a partner's code in; a doorbell is drawn for, and its receipt public."""
+    world = there.world
     await campaign(world.database, world.clock, budget=2 * DOORBELL_CENTS)
-    owners = await owners_for_30_days(world, [f"Owner {number}" for number in range(SIGN_UPS)])
-    bookings = Bookings(world.database, world.clock)
+    await pair_anew(world, reader.page)
+    owners = await owners_for_30_days(world, [f"Owner {number}" for number in range(1, SIGN_UPS)])
     for owner, _ in owners:
-        assert await booked(world) == 0
         answer = await owner.post("/credits/sign-up", {"code": CODE})
         assert answer.status_code == 204, answer.text
-    world.clock.advance(4 * MONTH_S)
-    assert await bookings.post_due() == 1
-    assert await booked(world) == DOORBELL_CENTS
+    await hand_in_code(reader.page)
+    assert await balances(page) == ("$0", "$0", "0")
+    there.clock.advance(4 * MONTH_S)
+    assert await Bookings(world.database, world.clock).post_due() == 1
+    assert await balances(page) == ("$0", "$130", "0")
     distribution = Distribution(world.database, world.clock)
     for name in ("spring", "later"):  # the draw is by a checkpoint that came after the list
         numbers = [Recipient(number=number) for number in range(1, 9)]
@@ -219,13 +260,44 @@ async def give_a_doorbell_away(world: World, page: Page) -> None:
     (drawn,) = await distribution.draw("spring")
     kept: list[str] = []
     await distribution.issue("spring", drawn, kept.append)
-    assert await booked(world) == 0
-    await page.goto(f"{RELAY_URL}/credits/ledger")
-    await expect(page.locator(".digest").first).to_have_text(sha256_hex(kept[0].encode()))
-    await page.goto(f"{RELAY_URL}/credits/recipients/spring")
+    assert await balances(page) == ("$0", "$0", "1")
+    await page.click("a[href='/credits/ledger']")
+    newest = page.locator("#ledger tbody tr").first
+    await expect(newest.locator(".digest")).to_have_text(sha256_hex(kept[0].encode()))
+    await expect(newest.locator("[data-account=credit]")).to_contain_text("−\u2060$130")
+    await expect(newest.locator("[data-account=doorbells]")).to_contain_text("$130")
+    await page.goto(f"{RELAY_URL}/credits")
+    await page.click("a[href='/credits/recipients/spring']")
     await expect(page.locator("main")).to_contain_text(str(drawn))
 
 
-async def booked(world: World) -> int:
-    async with world.database.read() as tx:
-        return await credit.balance(tx, CREDIT)
+async def sign_in(page: Page) -> None:
+    """Open the app weeks later, and sign in anew."""
+    await page.goto(f"{OWNER_ORIGIN}/#/")
+    await page.reload()
+    await page.click("#sign-in")
+    await page.wait_for_selector("#sign-in", state="detached")
+
+
+async def pair_anew(world: World, page: Page) -> None:
+    """Pair a doorbell, which tells when that was."""
+    await sign_in(page)
+    device = await world.enrol()
+    owner = await pair(world, device, page)
+    paired = Paired(pairing_id=new_id(), credential_id=owner.passkey.credential_id)
+    await world.tell(device, paired)
+
+
+async def hand_in_code(page: Page) -> None:
+    """Hand the partner's code in, a month later."""
+    await sign_in(page)
+    await go(page, "credits")
+    await page.fill("#credit-code", CODE)
+    await page.click("#credit-send")
+    await page.wait_for_selector("#credit-counted")
+
+
+async def balances(page: Page) -> tuple[str, ...]:
+    """Return the operator's pot, the booked sign-ups, and how many doorbells were given away."""
+    await page.goto(f"{RELAY_URL}/credits")
+    return tuple(await page.locator("#balances td").all_inner_texts())

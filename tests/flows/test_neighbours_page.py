@@ -2,6 +2,7 @@
 read, followed, refused, appealed."""
 
 import io
+import json
 import time
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
@@ -267,6 +268,41 @@ async def test_a_box_is_drawn_and_the_picture_cropped_by_a_pointer(tmp_path: Pat
         assert abs(picture.height - 225) <= 3
         assert max(picture.getpixel((20, 20))) < 30  # type: ignore[arg-type]
         assert min(picture.getpixel((250, 200))) > 230  # type: ignore[arg-type]
+
+
+async def test_a_brush_covers_and_what_the_relay_keeps_is_saved(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        await join_district(page)
+        await answer_until_pictures(page)
+        await page.set_input_files("#picture-file", picture_file("white"))
+        await expect(page.locator("#picture-editor")).to_have_attribute("data-faces", "0")
+        await page.check("input[name=paint-tool][value=brush]", force=True)
+        await page.check("input[name=brush-width][value=thick]", force=True)
+        await drag(page, (0.2, 0.5), (0.8, 0.5))
+        await drag(page, (0.2, 0.1), (0.8, 0.1))
+        await expect(page.locator("#covered-parts li")).to_have_count(2)
+        await page.locator("#covered-parts button").last.click()
+        await expect(page.locator("#covered-parts li")).to_have_count(1)
+        await page.click("#use-picture")
+        await send(page)
+        (picture,) = await uploaded(world)
+        width, height = picture.size
+        for x in (0.25, 0.5, 0.75):
+            assert max(picture.getpixel((int(x * width), height // 2))) < 30  # type: ignore[arg-type]
+            assert min(picture.getpixel((int(x * width), height // 10))) > 230  # type: ignore[arg-type]
+        await go(page, "neighbours/mine")
+        async with page.expect_download() as coming:
+            await page.click("#save-data")
+        kept = json.loads(Path(await (await coming.value).path()).read_text())
+        (post,) = kept["posts"]
+        assert (kept["name"], kept["membership"]["district"]) == ("Ada", DISTRICT)
+        (saved,) = [kept["files"][one] for one in post["pictures"]]
+        saved_jpeg = Image.open(
+            io.BytesIO(b64decode(saved.removeprefix("data:image/jpeg;base64,")))
+        )
+        assert saved_jpeg.size == picture.size
+        await page.click("#kept-data a")
+        await expect(page.locator("#what-goes")).to_contain_text("isn't published")
 
 
 async def test_nothing_is_fetched_that_is_finer_than_a_district(tmp_path: Path) -> None:

@@ -46,9 +46,15 @@ async def relay_and_browser(
 
 
 async def join(
-    world: World, browser: Browser, name: str, *, role: OfficerRole = "officer", lang: str = "en"
+    world: World,
+    browser: Browser,
+    name: str,
+    *,
+    role: OfficerRole = "officer",
+    lang: str = "en",
+    days: int = 1,
 ) -> Person:
-    """Sit down, add a passkey by invitation, and get certified by the agency."""
+    """Sit down, add a passkey by invitation, and get certified by the agency for some days."""
     person = await sit_down(browser, viewport=PHONE)
     page = person.page
     invitation = await world.invite_officer()
@@ -60,14 +66,16 @@ async def join(
     officer = OfficerFile(
         officer_id=told["officer_id"], name=told["name"], passkey=PasskeyKey(**told["passkey"])
     )
-    end_ms = world.clock.wall_ms() + DAY_MS
+    end_ms = world.clock.wall_ms() + days * DAY_MS
     signed = certify(world.agency_key, officer, not_after_ms=end_ms, role=role)
     await world.agencies.take_certificate(officer.officer_id, signed)
     return person
 
 
-async def write(page: Page, *, case_number: str = "LP-1", hours: float = 1, **fields: str) -> None:
-    """Fill in the form for a request about the last hours."""
+async def write(
+    page: Page, *, case_number: str = "LP-1", hours: float = 1, ahead_ms: int = 0, **fields: str
+) -> None:
+    """Fill in the form for a request about the last hours, in a town that is so far ahead."""
     await page.goto(f"{RELAY_URL}/agency/requests/new")
     await page.fill("#case_number", case_number)
     await page.fill("#text", "A bicycle was taken.")
@@ -77,7 +85,8 @@ async def write(page: Page, *, case_number: str = "LP-1", hours: float = 1, **fi
     await page.fill("#retention_days", "365")
     await page.select_option("#cosigner", index=1)
     zone = timedelta(minutes=await page.evaluate("new Date().getTimezoneOffset()"))
-    end = datetime.now(UTC) - zone - timedelta(minutes=2)  # the relay's clock stands still here
+    now = datetime.now(UTC) + timedelta(milliseconds=ahead_ms)
+    end = now - zone - timedelta(minutes=2)  # the relay's clock stands still here
     local = "%Y-%m-%dT%H:%M:%S"
     await page.fill("#from", (end - timedelta(hours=hours)).strftime(local))
     await page.fill("#to", end.strftime(local))

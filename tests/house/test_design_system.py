@@ -20,6 +20,7 @@ FACES = {
 OWN_SHEETS = (
     "relay/owner_app/first.css",
     "relay/owner_app/style.css",
+    "relay/owner_app/history.css",
     "relay/owner_app/live.css",
     "relay/owner_app/neighbours.css",
     "relay/web/static/pages.css",

@@ -25,7 +25,7 @@ const post = (letter, changes = {}) => ({
 });
 
 /** A phone that follows safety in Lake Morton, and a relay with these posts. */
-async function phone(posts, { language = "en", followed = {} } = {}) {
+async function phone(posts, { language = "en", followed = {}, legal = [] } = {}) {
   const worker = notificationWorker({ language });
   const files = globalThis.fetch;
   const asked = [];
@@ -33,7 +33,8 @@ async function phone(posts, { language = "en", followed = {} } = {}) {
     const url = String(input?.url ?? input);
     if (!url.startsWith("http://relay.test/")) return files(input);
     asked.push(url);
-    return new Response(JSON.stringify({ posts, more: false }), { headers: { "content-type": "application/json" } });
+    const answer = url.endsWith("/feed/mine") ? { posts: [], legal } : { posts, more: false };
+    return new Response(JSON.stringify(answer), { headers: { "content-type": "application/json" } });
   };
   await writeWorkerStore({ relay_url: "http://relay.test", token: "t", credential_id: "c", doorbells: [], language, locale: language === "en" ? "en-GB" : "sv-SE" });
   if (followed !== null) await writeFeedChoice({ credential_id: "c", district: "lake-morton", name: "Lake Morton", groups: ["safety"], since_ms: NOW - 3_600_000, ...followed });
@@ -50,7 +51,18 @@ test("a post of what is followed is told in words, and asked for as everybody as
   assert.equal(plain(title), "A parcel was taken in Lake Morton");
   assert.equal(plain(body), "A parcel was taken from a porch.");
   assert.equal(data.hash, "#/neighbours");
-  assert.deepEqual(asked, ["http://relay.test/api/v1/feed/posts?district=lake-morton"]);
+  assert.deepEqual(asked, ["http://relay.test/api/v1/feed/mine", "http://relay.test/api/v1/feed/posts?district=lake-morton"]);
+});
+
+test("legal process about own posts is told once, and leads to them", async () => {
+  const legal = [{ id: id("l"), kind: "subpoena", yielded: ["posts"], told_ms: NOW - 60_000 }];
+  const { worker, wake } = await phone([], { legal });
+  await wake();
+  const { title, data } = worker.only();
+  assert.equal(plain(title), "Legal process about your posts");
+  assert.equal(data.hash, "#/neighbours/mine");
+  await wake();
+  worker.only();
 });
 
 test("it is told in Swedish too", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { COLOUR, between, faceBox, fittedSize, inside, paint, showsSomething, stepped } from "../../relay/owner_app/painted_picture.js";
+import { COLOUR, between, faceBox, fittedSize, inside, paint, showsSomething, stepped, strokeBoxes } from "../../relay/owner_app/painted_picture.js";
 import { Raster } from "../fakes/raster.mjs";
 
 const SIZE = { width: 40, height: 30 };
@@ -44,6 +44,19 @@ test("a covered box stays covered where a shown one lies over it", () => {
   const covered = [{ x: 0, y: 0, width: 10, height: 10, isFace: true }];
   const shown = [{ x: 5, y: 5, width: 10, height: 10 }];
   assertCovered(painted({ covered, isWhole: true, shown }), (x, y) => (x < 10 && y < 10) || !(x >= 5 && x < 15 && y >= 5 && y < 15));
+});
+
+test("a stroke of the brush covers whole pixels along its way, without a gap however fast it was", () => {
+  const stroke = { points: [{ x: 6.5, y: 5.5 }, { x: 30.5, y: 5.5 }], width: 4 };
+  assertCovered(painted({ ...NOTHING, strokes: [stroke] }), (x, y) => x >= 4 && x < 33 && y >= 3 && y < 8);
+  const dot = strokeBoxes({ points: [{ x: 0, y: 0 }], width: 4 }, SIZE);
+  assert.deepEqual(dot, [{ x: 0, y: 0, width: 2, height: 2 }]);
+});
+
+test("a stroke covers what its author uncovered", () => {
+  const shown = [{ x: 0, y: 0, width: 40, height: 30 }];
+  const strokes = [{ points: [{ x: 10, y: 10 }], width: 4 }];
+  assertCovered(painted({ covered: [], isWhole: true, shown, strokes }), (x, y) => x >= 8 && x < 12 && y >= 8 && y < 12);
 });
 
 test("a found face is covered with hair and ears, as far as the picture goes", () => {

@@ -60,6 +60,11 @@ class Cluster:
     def mqtt_port(self, number: int) -> int:
         return self.config.broker.mqtt_port + (number - 1) * PORT_STEP
 
+    def number_at(self, nats_port: int) -> int:
+        """Return the number of the broker that relays find at this port."""
+        ports = [int(url.rpartition(":")[2]) for url in self.config.broker.servers]
+        return ports.index(nats_port) + 1
+
     def route_port(self, number: int) -> int:
         own = (self.folder(number) / "nats.conf").read_text().partition("cluster {")[2]
         return int(own.partition('listen: "127.0.0.1:')[2].partition('"')[0])
@@ -72,9 +77,9 @@ def new_cluster(folder: Path) -> Config:
         listen=Address(host="127.0.0.1", port=free_port()),
         public_url=f"http://localhost:{free_port()}",
         owner_origin=f"http://localhost:{free_port()}",
-        mqtt_port=_free_ports(),
-        nats_port=_free_ports(),
-        route_port=_free_ports(),
+        mqtt_port=free_ports_in_step(),
+        nats_port=free_ports_in_step(),
+        route_port=free_ports_in_step(),
         s3_port=free_port(),
         database_url=url_of(folder / "relay.sqlite3"),
         cluster=SIZE,
@@ -95,7 +100,7 @@ def run_cluster(folder: Path) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def _free_ports() -> int:
+def free_ports_in_step() -> int:
     """Return a port that is free as well as the two that the other brokers get after it."""
     while True:
         port = 15_000 + int.from_bytes(os.urandom(2), "big") % 15_000

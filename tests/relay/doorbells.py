@@ -150,7 +150,11 @@ class Connection:
     def open(self, wait_s: float = 8) -> None:
         self.client.connect("localhost", self.doorbell.port, keepalive=20)
         self.client.loop_start()
-        outcome = self.outcome.get(timeout=wait_s)
+        try:
+            outcome = self.outcome.get(timeout=wait_s)
+        except queue.Empty:
+            self.close()  # let in later, it would throw off whoever comes next
+            raise
         if outcome != "Success":
             self.close()
             raise PermissionError(outcome)

@@ -1,12 +1,15 @@
 """A doorbell whose button is pressed again and again, whatever is killed meanwhile."""
 
+import asyncio
 import itertools
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from firmware.protocol.events import Event
 from firmware.protocol.topics import topic
+from tests.fakes.waiting import in_time
 from tests.relay.doorbells import Connection, Doorbell
 
 AGAIN_S = 1.0
@@ -22,6 +25,16 @@ class Pressing:
         self.took_s: list[float] = []
         self._doorbell = doorbell
         self._ports = itertools.cycle(ports)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Press in a thread for as long as the block runs, and until the last has its receipt."""
+        task = asyncio.create_task(asyncio.to_thread(self.run))
+        try:
+            yield
+        finally:
+            self.is_over = True
+        await in_time(task)
 
     def run(self) -> None:
         line = self._connected()

@@ -6,6 +6,8 @@ from firmware.protocol.custody import (
     DeletionAskedLeaf,
     DownloadLeaf,
     ErasedLeaf,
+    FeedDangerLeaf,
+    FeedLegalProcessLeaf,
     LegalProcessLeaf,
     OutcomeLeaf,
     ReceivedLeaf,
@@ -87,6 +89,8 @@ async def fill(world: World) -> tuple[Officer, list[EvidenceRequest]]:
         DeletionAskedLeaf(agency="lakeland", package=PACKAGE, answer_by_ms=now_ms + 14 * DAY_MS),
         ErasedLeaf(package=package_commitment("another"), why="withdrawn"),
         LegalProcessLeaf(quarter="2026-Q3", kind="subpoena", yielded=["account_metadata"]),
+        FeedLegalProcessLeaf(quarter="2026-Q3", kind="other", yielded=["posts"]),
+        FeedDangerLeaf(agency="lakeland", post="ef" * 32),
         RefusalsLeaf(quarter="2026-Q2", counts={"clock": 3, "spent": 1}),
         outcome_of(officer, requests[1], "not_used"),
     )

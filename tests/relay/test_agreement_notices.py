@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.protocol.register.entries import AgencySuspended
 from relay.feed.agreement_notices import AgreementNotices
 from relay.map.districts import Districts
 from tests.relay.agency_feed import MAPS, open_feed_world, public_posts
@@ -66,6 +67,18 @@ async def test_a_lapsed_agreement_is_a_notice_and_an_old_one_none(world: World) 
     world.clock.advance(31 * DAY_MS / 1000)
     assert await notices(world).post_due() == []
     assert await public_posts(world) == []
+
+
+async def test_a_suspended_agreement_is_a_notice_and_it_never_lapses(world: World) -> None:
+    await notices(world).post_due()
+    world.clock.advance(60)
+    await world.town.change(AgencySuspended(agency="lakeland"), world.town.admins[0])
+    await world.register.view()  # the witnesses see it now
+    assert await notices(world).post_due() == ["agreement/lakeland/1/suspended/harbour"]
+    assert "is suspended" in (await public_posts(world))[0]["text"]
+    assert await notices(world).post_due() == []
+    world.clock.set_wall_ms(world.agency.ends_ms)
+    assert await notices(world).post_due() == []
 
 
 async def test_a_town_without_districts_gets_none(world: World) -> None:

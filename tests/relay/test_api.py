@@ -24,6 +24,7 @@ from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN, RELAY_URL, Wo
 from tests.relay.newcomers_door import NewcomersDoor
 from tests.relay.open_pages import data_of, is_hello, name_of, own_page, page_of
 from tests.relay.pairing_answers import answered_by
+from tests.relay.theft_map import owns
 from tests.story.authenticator import SoftPasskey
 
 HEALTH = HealthRow(
@@ -58,6 +59,20 @@ async def test_a_pairing_goes_from_waiting_to_answered_to_paired(world: World) -
     assert (await owner.get(f"/pairings/{pairing_id}")).json()["state"] == "paired"
     doorbells = (await owner.get("/doorbells")).json()["doorbells"]
     assert [row["device"] for row in doorbells] == [device]
+
+
+async def test_doorbells_come_in_the_order_in_which_they_were_paired(world: World) -> None:
+    """Seen to fail in the order in which they were enrolled."""
+    enrolled = []
+    for _ in range(4):
+        enrolled.append(await world.enrol())
+        world.clock.advance(1)
+    owner = await paired_owner(world, enrolled[2])
+    for device in (enrolled[3], enrolled[0], enrolled[1], enrolled[2]):  # the first once more
+        await owns(world, owner, device)
+    doorbells = (await owner.get("/doorbells")).json()["doorbells"]
+    order = [enrolled.index(row["device"]) for row in doorbells]
+    assert order == [2, 3, 0, 1]
 
 
 async def test_a_doorbell_reads_a_code_within_ten_minutes_or_not_at_all(world: World) -> None:

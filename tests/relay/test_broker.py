@@ -18,6 +18,7 @@ from firmware.protocol.commands import CloseSession
 from firmware.protocol.encoding import new_id
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
+from relay.bus import EVENTS_STREAM
 from relay.fleet.ca import Authority, check_csr, key_pem, pem_of
 from relay.store import events
 from tests.relay.doorbells import Doorbell, csr_of, enrol, id_of
@@ -178,6 +179,32 @@ async def test_a_plain_nats_client_with_a_doorbells_certificate_is_refused(
         # of Callout.judge. (test_fleet.py holds each of them alone.)
         own = f"dw.{doorbell.device}.command"
         assert not await _is_let_in(own_broker.config.broker.url, doorbell.tls(), own)
+
+
+async def test_what_waits_in_the_broker_and_whom_it_asked_about_are_figures(
+    own_broker: Broker, tmp_path: Path
+) -> None:
+    async with run_relay(own_broker.config, is_ingesting=False) as relay:
+        judged: list[str] = []
+        relay.callout.on_judged = judged.append
+        written: list[tuple[float, float]] = []
+        relay.database.on_written = lambda *seconds: written.append(seconds)
+        doorbell = await enrol(relay, tmp_path)
+        assert written
+        with pytest.raises(PermissionError):
+            await asyncio.to_thread(lambda: doorbell.open(client_id="a" * 20))
+        line = await asyncio.to_thread(doorbell.open)
+        for _ in range(2):
+            await asyncio.to_thread(line.publish, "event", doorbell.event().encode())
+        line.close()
+        assert judged == ["refused", "admitted"]
+        (stream, _) = await relay.bus.list_streams()
+        assert (stream.name, stream.waiting, stream.redelivered) == (EVENTS_STREAM, 2, 0)
+        assert stream.leader
+        assert stream.first_ms is not None
+        assert 0 <= SystemClock().wall_ms() - stream.first_ms < 60_000
+        (broker,) = await relay.bus.list_brokers()
+        assert broker.name == "doorward"
 
 
 async def test_a_revoked_doorbell_is_thrown_off_and_stays_out(relay: Relay, tmp_path: Path) -> None:

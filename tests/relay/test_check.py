@@ -157,6 +157,8 @@ async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) ->
     assert -2 < custody.age_s < 60
     assert len(custody.witness_age_s) >= 2
     assert figures.logs["register"].age_s is None
+    assert figures.database_bytes > 100_000
+    assert figures.streams == {}  # no broker was given
 
 
 async def test_a_proxy_that_nobody_named_is_a_warning(relay: LosableRelay) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 
 from relay.bus import EVENTS_STREAM
+from relay.cli.check_cluster import check_brokers
 from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.store import events
@@ -23,7 +25,9 @@ from tests.relay.servers import run_relay
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-RESUMES_S = 10.0
+LEFT_S = 20.0
+RESUMES_S = 15.0
+"""Brokers take 4 to 9 s to elect another leader; 5 to 8 s were seen, 10 s is the goal."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ async def test_a_relay_waits_for_a_leader_and_says_so(
     cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One broker of three has no leader; the relay was there before all of them."""
-    bus = bus_of(with_replicas(cluster.config, 1))
+    bus = bus_of(cluster.config)
     connecting = asyncio.create_task(bus.connect())
     try:
         cluster.start(1)
@@ -51,41 +55,26 @@ async def test_a_relay_waits_for_a_leader_and_says_so(
         await bus.close()
 
 
-async def test_streams_get_as_many_replicas_as_the_settings_say(cluster: Cluster) -> None:
-    for replicas, found in ((None, 1), (3, 3), (None, 3)):  # None: they keep what they have
-        bus = bus_of(with_replicas(cluster.config, replicas))
-        await in_time(bus.connect())
-        await bus.close()
-        async with asyncio.timeout(
-            PATIENCE_S
-        ):  # the brokers copy what is in a stream by themselves
-            while await _sizes(cluster) != {found}:  # noqa: ASYNC110 (no event for it)
-                await asyncio.sleep(0.1)
-
-
 async def test_a_killed_leader_holds_a_press_up_for_seconds_and_loses_none(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     async with run_relay(cluster.config) as relay:
         doorbell = await enrol(relay, tmp_path)
         pressing = Pressing(doorbell, [cluster.mqtt_port(n + 1) for n in range(SIZE)])
-        task = asyncio.create_task(asyncio.to_thread(pressing.run))
-        await eventually(lambda: len(pressing.took_s) >= 3)
-        streams = await _brokers_of(cluster)
-        assert await _sizes(cluster) == {SIZE}
-        assert any(name.startswith("$MQTT_") for name in streams)
-        leader = streams[EVENTS_STREAM][0]
-        count = len(pressing.took_s)
-        cluster.kill(leader)
-        await eventually(lambda: len(pressing.took_s) >= count + 10)
-        pressing.is_over = True
-        await in_time(task)
+        async with pressing.running():
+            await eventually(lambda: len(pressing.took_s) >= 3)
+            streams = await _brokers_of(cluster)
+            assert await _sizes(cluster) == {SIZE}
+            assert any(name.startswith("$MQTT_") for name in streams)
+            leader = streams[EVENTS_STREAM][0]
+            count = len(pressing.took_s)
+            cluster.kill(leader)
+            await eventually(lambda: len(pressing.took_s) >= count + 10)
         async with relay.database.read() as tx:
             rows = await events.newest(tx, [doorbell.device], credential_ids=[], limit=1000)
     cluster.start(leader)
     assert [row.event for row in reversed(rows)] == pressing.pressed
     assert max(pressing.took_s) < RESUMES_S, pressing.took_s
-    print(f"longest {max(pressing.took_s):.1f} s")
 
 
 async def test_a_doorbells_certificate_opens_no_way_between_brokers(
@@ -107,6 +96,55 @@ async def test_a_doorbells_certificate_opens_no_way_between_brokers(
     # Seen to be greeted with the fleet CA beside the cluster's in cluster-ca.pem.
     with pytest.raises((ssl.SSLError, ConnectionError)):
         assert await asyncio.to_thread(greeted) != b""
+
+
+async def test_a_relay_leaves_a_broker_that_is_stopped(cluster: Cluster) -> None:
+    bus, back = bus_of(cluster.config), asyncio.Event()
+
+    async def reconnected() -> None:
+        back.set()
+
+    bus.on_reconnected(reconnected)
+    await in_time(bus.connect())
+    number = cluster.number_at(bus._client.connected_url.port)  # shown nowhere else
+    cluster.processes[number].send_signal(signal.SIGSTOP)
+    try:
+        # Seen to take 38 s with the library's own client: it waits for the other side's goodbye.
+        async with asyncio.timeout(LEFT_S):
+            await back.wait()
+    finally:
+        cluster.processes[number].send_signal(signal.SIGCONT)
+        await bus.close()
+
+
+async def test_check_names_a_broker_that_is_away_and_what_lacks_it(cluster: Cluster) -> None:
+    whole = await check_brokers(cluster.config)
+    assert [one.what for one in whole] == [
+        *["broker"] * SIZE,
+        "brokers",
+        "stream DW_EVENTS",
+        "stream DW_STATUS",
+    ]
+    assert all(one.is_ok for one in whole)
+    assert "doorward-1, doorward-2, doorward-3 are one cluster" in whole[SIZE].detail
+    cluster.kill(2)
+    found = await check_brokers(cluster.config)
+    assert [one.is_ok for one in found[: SIZE + 1]] == [True, False, True, False]
+    assert "start it: nats-server -c nats.conf" in found[1].detail
+    assert "of 3 brokers 2 answer as one cluster" in found[SIZE].detail
+    assert all("or away: doorward-2" in one.detail for one in found[SIZE + 1 :])
+    cluster.start(2)
+
+
+async def test_streams_get_as_many_replicas_as_the_settings_say(cluster: Cluster) -> None:
+    for replicas, found in ((None, 3), (1, 1), (3, 3)):  # None: they keep what they have
+        bus = bus_of(with_replicas(cluster.config, replicas))
+        await in_time(bus.connect())
+        await bus.close()
+        async with asyncio.timeout(PATIENCE_S):
+            # The brokers copy what is in a stream by themselves.
+            while await _sizes(cluster) != {found}:  # noqa: ASYNC110 (no event for it)
+                await asyncio.sleep(0.1)
 
 
 async def _sizes(cluster: Cluster) -> set[int]:

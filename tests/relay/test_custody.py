@@ -63,7 +63,7 @@ from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
 from relay.ingest.carried_events import carry
 from relay.ingest.expiry import RELEASE_LIFE_MS, Expiry
-from relay.store import custody, events, fleet, requests
+from relay.store import custody, events, fleet, logs, requests
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
 from relay.store.schema import account_doorbells
@@ -416,6 +416,27 @@ async def test_a_slot_without_a_doorbell_has_its_entry_too(house: House) -> None
     assert slots == list(range(slots[0], slots[0] + len(slots)))
     roots = [body.root for body in await house.custody()]
     assert len(set(roots)) == len(roots)
+
+
+async def test_slots_without_a_commitment_wait_for_no_proof(house: House) -> None:
+    """After a wound week there are 144. Seen to fail with a proof looked up for every slot."""
+    house.keys.away |= {"ann", "bea"}
+    slots = house.desk._slots
+
+    async def waiting() -> list[int]:
+        await slots.close_due()
+        await slots.tell()
+        async with house.database.read() as tx:
+            return [one.slot for one in await logs.list_closed_slots(tx)]
+
+    house.clock.advance(3 * SLOT_MS / 1000)
+    assert await waiting() == []
+    slot = current_slot(house)
+    await house.take(DEVICES[0], SlotCommitted(slot=slot, commitment="a" * 64, notes=[]))
+    house.clock.advance(4 * SLOT_MS / 1000)
+    assert slot in await waiting()
+    house.keys.away.clear()
+    await house.told(SlotLogged, DEVICES[0])
 
 
 async def test_there_are_no_slots_before_the_charter_says_how_long_they_are(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from relay.cli.check_cluster import check_standbys
 from relay.errors import DatabaseLost, StoreError
 from relay.store import events, fleet
 from relay.store.database import Database
@@ -53,20 +54,23 @@ async def test_a_relay_goes_on_with_the_standby_and_loses_nothing(
                     read.append("lost")
                 await asyncio.sleep(0.02)
 
-        tasks = [
-            asyncio.create_task(asyncio.to_thread(pressing.run)),
-            asyncio.create_task(read_on()),
-        ]
-        await eventually(lambda: len(pressing.took_s) >= 3)
-        count, reads = len(pressing.took_s), len(read)
-        pair.kill_primary()
-        await asyncio.sleep(2)  # nothing can be written, and what is asked waits
-        await asyncio.to_thread(pair.promote)
-        await eventually(lambda: len(pressing.took_s) >= count + 5)
-        pressing.is_over = True
-        await in_time(asyncio.gather(*tasks))
+        (standby,) = await check_standbys(config)
+        assert (standby.is_ok, standby.is_warning) == (True, False)
+        assert "KiB behind" in standby.detail
+        reading = asyncio.create_task(read_on())
+        async with pressing.running():
+            await eventually(lambda: len(pressing.took_s) >= 3)
+            count, reads = len(pressing.took_s), len(read)
+            pair.kill_primary()
+            await asyncio.sleep(2)  # nothing can be written, and what is asked waits
+            await asyncio.to_thread(pair.promote)
+            await eventually(lambda: len(pressing.took_s) >= count + 5)
+        await in_time(reading)
         async with relay.database.read() as tx:
             rows = await events.newest(tx, [doorbell.device], credential_ids=[], limit=1000)
+    (standby,) = await check_standbys(config)
+    assert not standby.is_ok
+    assert "none follows the primary" in standby.detail
     assert [row.event for row in reversed(rows)] == pressing.pressed
     assert max(pressing.took_s) < RESUMES_S
     # Each read that began while there was no primary has waited for one. Seen to be lost for the

@@ -21,6 +21,7 @@ from tests.relay.databases import ON_SQLITE_ONLY, all_stored
 from tests.relay.feed_people import (
     CELL,
     DISTRICT,
+    FOLLOWING,
     TEXT,
     jpeg_of,
     member,
@@ -50,6 +51,26 @@ async def rows(world: World, table: Any) -> list[Any]:
 async def mine(owner: Owner) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await owner.get("/feed/mine")).json()["posts"]
     return found
+
+
+async def test_a_member_without_a_doorbell_gets_all_that_is_kept_and_nobody_elses(world):
+    ada, ben = await member(world), await member(world, "Ben")
+    assert (await ada.put("/feed/following", FOLLOWING)).is_success
+    picture = (await upload(ada, jpeg_of())).json()["id"]
+    post_id = await waiting_post(ada, pictures=[picture])
+    await world.feed.moderation.refuse(post_id, "plate", moderator="mia")
+    assert (await ada.post(f"/feed/posts/{post_id}/appeal", {"text": "No plate."})).is_success
+    told = (await ada.get("/feed/export")).json()
+    assert (told["v"], told["kind"], told["name"]) == (1, "doorward/feed-export", "Ada")
+    assert told["membership"] == {"district": DISTRICT, "follows": ["safety"]}
+    assert told["following"] == FOLLOWING
+    (post,) = told["posts"]
+    assert (post["id"], post["text"], post["state"]) == (post_id, TEXT, "refused")
+    assert (post["reason"], post["appeal"]) == ("plate", "No plate.")
+    assert told["legal"] == []
+    others = (await ben.get("/feed/export")).json()
+    assert (others["name"], others["posts"]) == ("Ben", [])
+    assert (await world.browser().get(f"{API}/feed/export")).status_code == 401
 
 
 async def test_a_post_is_read_by_a_moderator_then_by_everybody_and_erased_after_30_days(world):

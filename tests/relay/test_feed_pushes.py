@@ -112,6 +112,38 @@ async def test_a_post_is_pushed_when_its_batch_is_published(tmp_path: Path) -> N
         assert await town.due() == [ENDPOINT]
 
 
+async def test_who_comes_to_a_district_is_not_pushed_what_was_there(tmp_path: Path) -> None:
+    async with followed(tmp_path) as town:
+        await town.follow()
+        ben = await member(town.world, "Ben", "dixieland")
+        town.world.clock.set_wall_ms(town.world.clock.wall_ms() + 1000)
+        await published_post(ben, cell="88441a5ac5fffff")
+        assert await town.due() == []
+        assert (await town.ada.put("/feed/membership", {"district": "dixieland"})).is_success
+        town.world.clock.set_wall_ms(town.world.clock.wall_ms() + 1000)
+        await published_post(ben, cell="88441a5ac5fffff", kind="lost")
+        assert await town.due() == []
+        town.world.clock.set_wall_ms(town.world.clock.wall_ms() + 1000)
+        await published_post(ben, cell="88441a5ac5fffff")
+        assert await town.due() == [ENDPOINT]
+
+
+async def test_many_followers_are_pushed_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.feed.pushes.AT_ONCE", 1)
+    async with followed(tmp_path) as town:
+        await town.follow()
+        others = [await member(town.world, name) for name in ("Ben", "Cleo")]
+        for number, other in enumerate(others):
+            await other.put(f"/push/{BROWSER}", {"endpoint": f"{ENDPOINT}/{number}"})
+            await other.put("/feed/following", FOLLOWING)
+        town.world.clock.set_wall_ms(town.world.clock.wall_ms() + 1000)
+        await published_post(others[0])
+        assert sorted(await town.due()) == [ENDPOINT, f"{ENDPOINT}/0", f"{ENDPOINT}/1"]
+        assert await town.due() == []
+
+
 async def test_quiet_hours_are_kept_and_nothing_comes_afterwards(tmp_path: Path) -> None:
     async with followed(tmp_path) as town:
         quiet = {"from_minute": 11 * 60, "to_minute": 13 * 60, "time_zone": "Europe/Stockholm"}

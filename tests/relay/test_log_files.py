@@ -50,19 +50,70 @@ async def http(bucket: MemoryBucket) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def test_what_never_changes_may_be_cached_for_ever(http: httpx2.AsyncClient) -> None:
-    for path in ("register/tile/0/000", "register/tile/entries/000.p/3"):
-        answer = await http.get(f"/log/{path}")
-        assert answer.status_code == 200
-        assert "immutable" in answer.headers["cache-control"]
-        assert answer.headers["access-control-allow-origin"] == "*"
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("register/tile/0/000", "public, max-age=31536000, immutable"),
+        ("register/tile/entries/000.p/3", "public, max-age=86400, immutable"),
+        ("register/checkpoint", "public, max-age=1"),
+        ("register/stamps/count", "public, max-age=1"),
+    ],
+)
+async def test_what_never_changes_may_be_cached_for_long_and_what_changes_for_a_second(
+    http: httpx2.AsyncClient, path: str, says: str
+) -> None:
+    answer = await http.get(f"/log/{path}")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == says
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+RANGES = [
+    ("bytes=0-", 206, b"entries", "bytes 0-6/7"),
+    ("bytes=3-", 206, b"ries", "bytes 3-6/7"),
+    ("bytes=3-4", 206, b"ri", "bytes 3-4/7"),
+    ("bytes=6-900", 206, b"s", "bytes 6-6/7"),
+    ("bytes=7-", 416, b"", "bytes */7"),
+    ("bytes=-2", 200, b"entries", None),
+    ("bytes=4-3", 200, b"entries", None),
+    ("bytes=0-1,3-4", 200, b"entries", None),
+    ("bytes=9999999999999-", 200, b"entries", None),
+    ("junk", 200, b"entries", None),
+]
+
+
+@pytest.mark.parametrize(("wanted", "status", "body", "says"), RANGES)
+async def test_the_end_of_a_bundle_can_be_had_alone(
+    http: httpx2.AsyncClient, wanted: str, status: int, body: bytes, says: str | None
+) -> None:
+    path = "/log/register/tile/entries/000.p/3"
+    whole = await http.get(path)
+    assert whole.headers["accept-ranges"] == "bytes"
+    answer = await http.get(path, headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (status, body)
+    assert answer.headers.get("content-range") == says
+    assert answer.headers["etag"] == whole.headers["etag"]
+    assert answer.headers["cache-control"] == whole.headers["cache-control"]
+
+
+async def test_a_part_is_given_only_of_the_file_that_was_meant(
+    http: httpx2.AsyncClient, bucket: MemoryBucket
+) -> None:
+    path = "/log/register/checkpoint"
+    etag = (await http.get(path)).headers["etag"]
+    fresh = await http.get(path, headers={"If-None-Match": etag})
+    assert (fresh.status_code, fresh.content) == (304, b"")
+    bucket.files["register/checkpoint"] = b"a newer one"
+    newer = await http.get(path, headers={"Range": "bytes=2-", "If-Range": etag})
+    assert (newer.status_code, newer.content) == (200, b"a newer one")
+    assert newer.headers["etag"] != etag
+    assert (await http.get(path, headers={"If-None-Match": etag})).status_code == 200
 
 
 async def test_what_changes_is_asked_for_each_time(
     http: httpx2.AsyncClient, bucket: MemoryBucket
 ) -> None:
-    for path in ("register/checkpoint", "register/stamps/count"):
-        assert (await http.get(f"/log/{path}")).headers["cache-control"] == "no-cache"
+    await http.get("/log/register/checkpoint")
     bucket.files["register/checkpoint"] = b"a newer one"
     assert (await http.get("/log/register/checkpoint")).content == b"a newer one"
 
@@ -94,6 +145,17 @@ async def test_nothing_but_the_logs_is_served(http: httpx2.AsyncClient, path: st
     assert answer.status_code == 404
     assert b"nothing of" not in answer.content
     assert b"sealed" not in answer.content
+
+
+async def test_doorbells_learn_where_else_the_logs_are_read(bucket: MemoryBucket) -> None:
+    for public_url, status in (("https://logs.test/log", 200), ("", 404)):
+        shelf = TileStore(bucket, SystemClock(), Retention())
+        files = LogFileServer(shelf, public_url=public_url)
+        transport = httpx2.ASGITransport(app=Starlette(routes=[*files.routes()]))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://relay.test") as http:
+            answer = await http.get("/log/place")
+        assert answer.status_code == status
+        assert status == 404 or answer.text == f"{public_url}\n"
 
 
 async def test_nobody_writes_there(http: httpx2.AsyncClient) -> None:
@@ -159,7 +221,7 @@ async def test_a_store_that_cannot_lock_is_named_at_the_start(
 async def test_what_a_store_says_to_a_swap(code: str, now: bytes | None, is_stored: bool) -> None:
     objects = ObjectStore(STORE)
     at = {"Bucket": "logs", "Key": "custody/checkpoint"}
-    sent = at | {"Body": b"new", "ContentType": "text/plain"}
+    sent = at | {"Body": b"new", "ContentType": "text/plain", "CacheControl": "no-cache"}
     with Stubber(objects._client) as store:
         store.add_response("get_object", object_of(b"old"), at)
         store.add_client_error("put_object", code, expected_params=sent | {"IfMatch": '"old"'})

@@ -408,10 +408,24 @@ async def test_what_never_changes_is_locked_and_what_changes_is_not(
     assert days["custody/tile/0/000"] - days["custody/tile/1/000.p/1"] == 370
 
 
+async def test_a_partial_tile_stays_a_while_after_the_full_one_is_there(
+    database: Database, keys: LogKeys
+) -> None:
+    """For who has read the checkpoint of before; seen to fail where it is swept at once."""
+    bucket = MemoryBucket()
+    async with running(make_logs(keys, database, bucket)) as logs:
+        await logs.logged((await add(database, logs, "0"))[0])
+        await logs.logged((await add(database, logs, *map(str, range(1, 256))))[-1])
+        await logs.logged((await add(database, logs, "next"))[0])
+    assert bucket.files.keys() >= {"custody/tile/entries/000", "custody/tile/entries/000.p/1"}
+    assert not bucket.dropped
+
+
 async def test_a_partial_tile_goes_once_the_full_one_is_there_and_never_before(
-    tmp_path: Path, database: Database, keys: LogKeys
+    tmp_path: Path, database: Database, keys: LogKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen to fail with `& keys` taken out of TileStore.sweep, and without the sweep."""
+    monkeypatch.setattr("relay.custody.sequencer.KEPT_PARTIALS_NS", 0)
     bucket = MemoryBucket()
     async with running(make_logs(keys, database, bucket)) as logs:
         for number in range(3):

@@ -321,6 +321,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
         *("doorbells", "events", "accounts", "schema_version", "agencies"),
         *("officer_certificates", "requests", "packages", "downloads"),
         *("invitations", "sessions", "pairings", "commands", "claims"),
+        "account_doorbells",
     )
     made = [
         statement.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "BIGSERIAL PRIMARY KEY")
@@ -329,7 +330,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             rf'^(?:CREATE TABLE {name} \(.*?^\);|INSERT INTO "{name}" [^\n]*)', V1, re.M | re.S
         )
     ]
-    assert len(made) == 13 + 1 + 3 + 1 + 2
+    assert len(made) == 13 + 1 + 3 + 1 + 2 + 1
     steps = [f"{statement};" for version in sorted(STEPS) for statement in STEPS[version]]
     run_sql(postgres, "\n".join([*made, ASKED, *steps]))
     flags = "SELECT seq || ':' || is_clock_trusted FROM events ORDER BY seq;"
@@ -340,7 +341,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
         for name in (
             *("doorbells", "events", "accounts", "doorbell_health", "carried_events"),
             *("thumbnails", "push_subscriptions", "pushes", "silences", "viewer_tokens"),
-            *("agreement_texts",),
+            *("agreement_texts", "account_doorbells"),
             *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),
             *("release_commitments", "slot_commitments", "slot_trees", "received_counts"),
             *("refusal_counts", "deletions", "invitations", "sessions", "pairings"),
@@ -353,7 +354,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("door_notices", "theft_months", "theft_reports", "theft_counts", "theft_editions"),
             *("theft_imports", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
             *("feed_appeals", "agency_posts", "feed_rejudgements", "feed_notices", "feed_dangers"),
-            *("feed_pushes", "request_presets"),
+            *("feed_batches", "feed_legal_notices", "feed_pushes", "request_presets"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

@@ -10,6 +10,8 @@ import pytest
 
 from firmware.protocol.custody import (
     CreditsLeaf,
+    FeedDangerLeaf,
+    FeedLegalProcessLeaf,
     LegalProcessLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
@@ -78,6 +80,8 @@ def test_everything_that_r18_makes_public_is_in_the_report(town: Town, tmp_path:
     town.log_custody(LegalProcessLeaf(quarter=quarter, kind="subpoena", yielded=["nothing"]))
     town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 7}))
     town.log_custody(CreditsLeaf(subject="month", name="2026-01", sha256="ab" * 32))
+    town.log_custody(FeedLegalProcessLeaf(quarter=quarter, kind="other", yielded=["posts"]))
+    town.log_custody(FeedDangerLeaf(agency=AGENCY, post="cd" * 32))
     _, text = run(town, tmp_path, "--json")
     report = json.loads(text)
     (agency,) = report["agencies"]
@@ -90,8 +94,13 @@ def test_everything_that_r18_makes_public_is_in_the_report(town: Town, tmp_path:
     assert report["custody"]["credits"] == [
         {"subject": "month", "name": "2026-01", "sha256": "ab" * 32}
     ]
+    assert report["custody"]["feed_legal_process"] == [
+        {"quarter": quarter, "kind": "other", "yielded": ["posts"], "count": 1}
+    ]
+    assert report["custody"]["feed_dangers"] == {AGENCY: 1}
     _, page = run(town, tmp_path)
-    for word in (b"worship 1", b"subpoena", b"area 7", b"agreement 1", b"month 2026-01"):
+    told = (b"worship 1", b"subpoena", b"area 7", b"agreement 1", b"month 2026-01")
+    for word in (*told, b"yielded posts, 1 times", b"life was in danger: 1"):
         assert word in page
 
 

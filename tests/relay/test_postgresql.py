@@ -19,15 +19,19 @@ import uvicorn
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
+from firmware.protocol.encoding import new_id
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import parse_bundle
 from firmware.protocol.topics import topic
+from relay.base.clock import SystemClock
 from relay.errors import StoreError
+from relay.request.presets import PresetRefused, Presets
 from relay.request.published_requests import find_published
-from relay.store import custody, events
+from relay.store import custody, events, presets
 from relay.store.database import Database, shown
+from relay.store.presets import PresetRow
 from relay.store.schema import received_counts
 from relay.tools.witness.server import build_server
 from tests.fakes.log_house import LogKeys, make_keys
@@ -64,6 +68,36 @@ async def two(server: str, tmp_path: Path) -> AsyncIterator[tuple[Database, Data
     yield one, other
     await one.close()
     await other.close()
+
+
+async def test_of_two_renames_to_one_name_one_is_refused_with_a_sentence(
+    two: tuple[Database, Database],
+) -> None:
+    """Writers take turns over all relays, so the second one sees that the name is taken."""
+    now_ms = SystemClock().wall_ms()
+    ids = [new_id(), new_id()]
+    async with two[0].begin() as tx:
+        for preset_id in ids:
+            row = PresetRow(
+                id=preset_id,
+                agency="lakeland",
+                kind="area",
+                name=preset_id,
+                content="{}",
+                saved_ms=now_ms,
+            )
+            assert await presets.add(tx, row)
+    told = await asyncio.gather(
+        *(
+            Presets(database, SystemClock()).rename("lakeland", preset_id, "Harbour", officers=())
+            for database, preset_id in zip(two, ids, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    (refused,) = [answer for answer in told if answer is not None]
+    assert isinstance(refused, PresetRefused)
+    assert refused.reason == "taken"
+    assert "name" in str(refused)
 
 
 # One story

@@ -15,10 +15,13 @@ from sqlalchemy import event
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, Pressed
 from firmware.protocol.topics import subject
+from relay.feed.pushes import FeedPushes
 from relay.ingest.events import EventIngest
+from relay.notify.push_sender import Outcome
 from relay.store import metrics
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
 from tests.relay.databases import ON_SQLITE_ONLY
+from tests.relay.feed_people import FOLLOWING, member, published_post
 from tests.relay.http_world import World, open_world
 
 pytestmark = ON_SQLITE_ONLY
@@ -28,6 +31,13 @@ pytestmark = ON_SQLITE_ONLY
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         yield world
+
+
+class NoSender:
+    """Nobody here has subscribed."""
+
+    async def send(self, url: str, message: bytes, *, ttl_s: int, topic: str) -> Outcome:
+        raise AssertionError(url, message, ttl_s, topic)
 
 
 @contextmanager
@@ -91,3 +101,26 @@ async def test_a_batch_of_events_reads_only_the_doorbells_that_sent_it(world: Wo
     doorbells = [step for step in await steps(world, run) if "doorbells" in step]
     assert len(doorbells) == 2
     assert all("(device=?)" in step for step in doorbells)
+
+
+async def test_a_post_costs_the_followers_in_its_district_and_nobody_else(world: World) -> None:
+    pushes = FeedPushes(database=world.database, clock=world.clock, sender=NoSender())
+    ben = await member(world, "Ben")
+    for name, district in (("Ada", "lake-morton"), ("Cleo", "dixieland"), ("Dan", "dixieland")):
+        follower = await member(world, name, district)
+        assert (await follower.put("/feed/following", FOLLOWING)).is_success
+    world.clock.set_wall_ms(world.clock.wall_ms() + 1000)
+    await published_post(ben)
+    with noted(world) as run:
+        await pushes.push_due()
+    # Seen to fail (SCAN feed_pushes) while every follower was looked at for each post.
+    tables = ("feed_pushes", "feed_members", "feed_posts", "feed_batches")
+    planned = [step for step in await steps(world, run) if any(name in step for name in tables)]
+    assert planned
+    assert not [step for step in planned if step.startswith("SCAN")]
+    seen = [values for statement, values in run if statement.startswith("UPDATE feed_pushes")]
+    assert len(seen) == 1, "only Ada's row is touched"
+    with noted(world) as run:
+        await pushes.push_due()
+    touched = [step for step in await steps(world, run) if "feed_members" in step]
+    assert not touched, "between two batches nobody is looked at"

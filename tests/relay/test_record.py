@@ -101,6 +101,8 @@ async def test_figures_are_counted_from_the_logs(world: World) -> None:
         "erased.withdrawn": 1,
         "outcomes.not_used": 1,
         "legal_process": 1,
+        "feed_legal_process": 1,
+        "feed_dangers": 1,
     }
 
 

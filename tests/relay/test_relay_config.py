@@ -37,6 +37,8 @@ LOG_NAME = "2 to 60 of a-z, 0-9, . and -, such as doorward.example.org"
 FILE = "a file"
 RETENTION_DAYS = "1 to 36500 days"
 BUCKET_NAME = "3 to 63 of a-z, 0-9 and -"
+LOG_URL = "https://host/folder, with no / at its end"
+LOG_PLACE = "a place of the logs' own: this is the bucket of packages, which stays private"
 STUN_URLS = "up to 4 of stun:host[:port] (a name or an IPv4 address)"
 TURN_URLS = (
     "up to 4 of turn:host[:port], with ?transport=udp or ?transport=tcp, "
@@ -141,6 +143,13 @@ def test_what_has_no_default_may_not_be_left_out(key: str) -> None:
         ("log.name", "ends.with.", LOG_NAME),
         ("log.policy", "", FILE),
         ("log.bucket", "evidence", "another bucket than that of packages"),
+        ("log.public_url", "http://logs.test", LOG_URL),
+        ("log.public_url", "https://logs.test/log/", LOG_URL),
+        ("log.public_url", "https://user@logs.test/log", LOG_URL),
+        ("log.public_url", "https://logs.test/log?a=b", LOG_URL),
+        ("log.public_url", "https:///log", LOG_URL),
+        ("log.public_url", "http://localhost:8405/evidence", LOG_PLACE),
+        ("log.public_url", "http://localhost:8405/evidence/log", LOG_PLACE),
         ("log.retention", "for ever", "none, governance or compliance"),
         ("log.retention_days", 0, RETENTION_DAYS),
         ("bucket.name", "Evidence", BUCKET_NAME),

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from relay.base.log_lines import JsonLines, TextLines, current
-from relay.base.metrics import Figures, LogFigures, Metrics, build_metrics_server
+from relay.base.metrics import Figures, LogFigures, Metrics, StreamFigures, build_metrics_server
 from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.web.pages import Pages
 from relay.web.server_errors import on_unexpected_error
@@ -214,9 +214,16 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
             agreement_texts_unfit=0,
             backup_age_s=60.0,
             disk_free_bytes=10,
+            database_bytes=4096,
+            open_streams=7,
+            streams={
+                "DW_EVENTS": StreamFigures(waiting=2, redelivered=1, oldest_s=3.0, has_leader=True)
+            },
             logs={"custody": LogFigures(size=5, published_size=4, age_s=9, witness_age_s={"a": 9})},
         )
 
+    metrics.written(0.2, 0.001)
+    metrics.judged("refused")
     async with browser(build_metrics_server(metrics, ask)) as client:
         text = (await client.get("/metrics")).text
         assert (await client.get("/")).status_code == 404
@@ -227,5 +234,14 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
         "doorward_agreement_days_left NaN",
         'doorward_log_published_entries{log="custody"} 4.0',
         'doorward_witness_age_seconds{log="custody",witness="a"} 9.0',
+        'doorward_stream_waiting{stream="DW_EVENTS"} 2.0',
+        'doorward_stream_oldest_seconds{stream="DW_EVENTS"} 3.0',
+        'doorward_callouts_total{outcome="refused"} 1.0',
+        'doorward_database_wait_seconds_bucket{le="0.1"} 0.0',
+        'doorward_database_commit_seconds_bucket{le="0.005"} 1.0',
+        "doorward_database_bytes 4096.0",
+        "doorward_open_streams 7.0",
+        "process_cpu_seconds_total ",
+        "process_resident_memory_bytes ",
     ):
         assert line in text

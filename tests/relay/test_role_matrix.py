@@ -77,6 +77,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
                     *("push", "requests", "packages", "account/deletion", "theft-reports"),
                     *("credits/sign-up", "feed/membership", "feed/mine", "feed/following"),
+                    "feed/export",
                 )
             ),
             *(

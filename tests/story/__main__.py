@@ -7,7 +7,7 @@ held), 1 something failed, 2 a setting can't be used.
 import asyncio
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Coroutine
 
 from tests.story.children import Children
 from tests.story.play import People, Play, meet_people
@@ -22,9 +22,18 @@ from tests.story.settings import (
 )
 from tests.story.stay import help_newcomers, print_addresses
 from tests.story.steps import EMPTY_STEPS, TOWN_STEPS, Steps
-from tests.story.town import as_made, check_folder_is_ours, make_town, write_doorbell_settings
+from tests.story.town import (
+    as_made,
+    check_folder_is_ours,
+    is_made,
+    make_town,
+    write_doorbell_settings,
+)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AFTER_A_FAULT = """
+Start the demo again: it goes on with the town in {folder}.
+To begin anew, delete that folder first."""
 
 
 def main() -> int:
@@ -61,6 +70,7 @@ async def _run_until_signalled(settings: Settings) -> int:
         print("stopped", file=sys.stderr)
     except StoryError as error:
         print(f"\n{error}", file=sys.stderr)
+        print(AFTER_A_FAULT.format(folder=settings.data_dir), file=sys.stderr)
         print(f"\nlogs: {settings.data_dir / 'logs'}", file=sys.stderr)
     if settings.is_json and settings.is_once:
         print(steps.as_json(), flush=True)
@@ -72,6 +82,8 @@ async def _run(settings: Settings, steps: Steps) -> None:
     people: People | None = None
     servers: Servers | None = None
     try:
+        if not is_made(settings.data_dir):
+            print("Making the town: keys, relay, logs and map …", file=sys.stderr, flush=True)
         is_first = await make_town(settings)
         write_doorbell_settings(settings)
         servers = Servers(settings, children)
@@ -80,13 +92,7 @@ async def _run(settings: Settings, steps: Steps) -> None:
         await servers.start_carriers()
         people = meet_people(settings)
         play = Play(settings, people, servers, steps)
-        if settings.is_empty:
-            await play.begin_empty()
-        else:
-            await play.begin()
-            await play.tell()
-        if not settings.is_once:
-            await _stay(settings, people, children, steps)
+        await _while_kept(children, _play(settings, people, play, steps))
     finally:
         if people is not None:
             await people.close()
@@ -95,19 +101,39 @@ async def _run(settings: Settings, steps: Steps) -> None:
             servers.clean_up()
 
 
-async def _stay(settings: Settings, people: People, children: Children, steps: Steps) -> None:
+async def _while_kept(children: Children, work: Coroutine[None, None, None]) -> None:
+    """Do the work; servers that end meanwhile are started again. Raise what ends either."""
+    tasks = [
+        asyncio.create_task(work, name="play"),
+        asyncio.create_task(children.keep_running(), name="servers"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _play(settings: Settings, people: People, play: Play, steps: Steps) -> None:
+    if settings.is_empty:
+        await play.begin_empty()
+    else:
+        await play.begin()
+        await play.tell()
+    if not settings.is_once:
+        await _stay(settings, people, steps)
+
+
+async def _stay(settings: Settings, people: People, steps: Steps) -> None:
     await print_addresses(settings, people)
     if settings.is_json:
         print(steps.as_json(), flush=True)
-    if settings.is_empty:
-        raise StoryError(await children.wait_for_an_end())
-    helping = asyncio.create_task(help_newcomers(settings, people), name="helping newcomers")
-    try:
-        raise StoryError(await children.wait_for_an_end())
-    finally:
-        helping.cancel()
-        with suppress(asyncio.CancelledError):
-            await helping
+    if not settings.is_empty:
+        await help_newcomers(settings, people)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,8 +15,13 @@ from tests.story.settings import StoryError
 
 Json = dict[str, Any]  # Any: whatever an answer holds
 RECONNECT_S = 0.3
-ASK_AGAIN_S = 0.1
+ASK_AGAIN_S, LAST_PAUSE_S = 0.1, 0.5
+SLOWER = 4.0
+"""A machine may be so many times slower than those on which the times to wait were measured."""
+AWAY_S = 60.0
+"""So long a server may be away: it is started again where it was killed."""
 T = TypeVar("T")
+Missed = Callable[[], Awaitable[list[Json]]]
 
 
 class Closes(Protocol):
@@ -28,7 +34,8 @@ class Closes(Protocol):
 class Api:
     """A client of one server: paths below `base_url`, JSON in, JSON out, errors in words."""
 
-    def __init__(self, base_url: str, *, origin: str | None = None) -> None:
+    def __init__(self, base_url: str, *, origin: str | None = None, away_s: float = AWAY_S) -> None:
+        self._away_s = away_s
         headers = {"Accept": "application/json", **({"Origin": origin} if origin else {})}
         self.http = httpx2.AsyncClient(
             base_url=base_url, headers=headers, timeout=20.0, trust_env=False
@@ -67,11 +74,19 @@ class Api:
         path: str,
         **more: Any,  # Any: httpx2's own
     ) -> httpx2.Response:
-        """Return the answer, whatever its status; a server that doesn't answer is a StoryError."""
-        try:
-            return await self.http.request(method, path, **more)
-        except httpx2.HTTPError as error:
-            raise StoryError(f"{method} {path}: {type(error).__name__} {error}") from error
+        """Return the answer, whatever its status; a server that doesn't answer is a StoryError.
+
+        One that is away is asked again, but for what it may have done already.
+        """
+        begun_s = time.monotonic()
+        while True:
+            try:
+                return await self.http.request(method, path, **more)
+            except httpx2.HTTPError as error:
+                is_away = time.monotonic() - begun_s < self._away_s
+                if not (is_away and _may_be_asked_again(method, error)):
+                    raise StoryError(f"{method} {path}: {type(error).__name__} {error}") from error
+            await asyncio.sleep(RECONNECT_S)
 
     async def _send(self, method: str, path: str, **body: Any) -> Json:  # Any: httpx2's own
         answer = await self.request(method, path, **body)
@@ -81,6 +96,13 @@ class Api:
             parsed = answer.json()
             return parsed if isinstance(parsed, dict) else {"items": parsed}
         return {}
+
+
+def _may_be_asked_again(method: str, error: httpx2.HTTPError) -> bool:
+    is_unsent = isinstance(error, httpx2.ConnectError)
+    return is_unsent or (
+        method == "GET" and isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +122,16 @@ class Inbox:
         self._news = asyncio.Condition()
 
     @asynccontextmanager
-    async def following(self, api: Api, path: str) -> AsyncIterator[None]:
-        """Read the stream in the background; return once it is open."""
+    async def following(
+        self, api: Api, path: str, missed: Missed | None = None
+    ) -> AsyncIterator[None]:
+        """Read the stream in the background; return once it is open.
+
+        `missed` returns the newest events; it is asked after the stream was cut off.
+        """
         is_open = asyncio.Event()
-        task = asyncio.create_task(self._read_for_ever(api, path, is_open), name="owner's stream")
+        reading = self._read_for_ever(api, path, is_open, missed)
+        task = asyncio.create_task(reading, name="owner's stream")
         try:
             async with asyncio.timeout(10.0):
                 await is_open.wait()
@@ -114,12 +142,21 @@ class Inbox:
                 await task
 
     async def wait_for(
-        self, what: str, pick: Callable[[Message], T | None], *, timeout_s: float
+        self,
+        what: str,
+        pick: Callable[[Message], T | None],
+        *,
+        timeout_s: float,
+        slower: float = SLOWER,
     ) -> T:
-        """Return the first thing that `pick` takes from a message, past or to come."""
-        position = 0
+        """Return the first thing that `pick` takes from a message, past or to come.
+
+        On a slow machine it is waited for longer than `timeout_s`, by `slower`.
+        """
+        longest_s = timeout_s * slower
         try:
-            async with asyncio.timeout(timeout_s):
+            async with saying_late(what, timeout_s), asyncio.timeout(longest_s):
+                position = 0
                 while True:
                     async with self._news:
                         while len(self._said) == position:
@@ -130,18 +167,25 @@ class Inbox:
                         if picked is not None:
                             return picked
         except TimeoutError as error:
-            raise StoryError(f"{what} didn't come in {timeout_s:.0f} s") from error
+            raise StoryError(f"{what} didn't come in {longest_s:.0f} s") from error
 
-    async def _read_for_ever(self, api: Api, path: str, is_open: asyncio.Event) -> None:
+    async def _read_for_ever(
+        self, api: Api, path: str, is_open: asyncio.Event, missed: Missed | None
+    ) -> None:
         while True:
-            with suppress(httpx2.HTTPError):
-                await self._read(api, path, is_open)
+            with suppress(httpx2.HTTPError, StoryError):
+                await self._read(api, path, is_open, missed)
             await asyncio.sleep(RECONNECT_S)
 
-    async def _read(self, api: Api, path: str, is_open: asyncio.Event) -> None:
+    async def _read(
+        self, api: Api, path: str, is_open: asyncio.Event, missed: Missed | None
+    ) -> None:
         headers = {"Accept": "text/event-stream"}
         async with api.http.stream("GET", path, headers=headers, timeout=None) as answer:
             answer.raise_for_status()
+            if is_open.is_set() and missed is not None:
+                for one in await missed():
+                    await self._take("event", one)
             is_open.set()
             kind = "message"
             async for line in answer.aiter_lines():
@@ -149,25 +193,46 @@ class Inbox:
                 if name == "event":
                     kind = value
                 elif name == "data":
-                    message = Message(kind=kind, data=json.loads(value), at_s=time.monotonic())
-                    async with self._news:
-                        self._said.append(message)
-                        self._news.notify_all()
+                    await self._take(kind, json.loads(value))
+
+    async def _take(self, kind: str, data: Json) -> None:
+        async with self._news:
+            self._said.append(Message(kind=kind, data=data, at_s=time.monotonic()))
+            self._news.notify_all()
 
 
 async def ask_until(
     what: str, ask: Callable[[], Awaitable[T]], is_it: Callable[[T], bool], *, timeout_s: float
 ) -> T:
-    """Ask again and again until the answer is the one; raise StoryError with the last one."""
+    """Ask again and again until the answer is the one; raise StoryError with the last one.
+
+    On a slow machine it is waited for longer than `timeout_s`, by SLOWER.
+    """
     answer: T | None = None
-    begun_s = time.monotonic()
-    while answer is None or not is_it(answer):
-        if time.monotonic() - begun_s > timeout_s:
-            raise StoryError(f"{what} not in {timeout_s:.0f} s; last answer: {answer!r:.300}")
-        if answer is not None:
-            await asyncio.sleep(ASK_AGAIN_S)
-        answer = await ask()
+    begun_s, longest_s, pause_s = time.monotonic(), timeout_s * SLOWER, ASK_AGAIN_S
+    async with saying_late(what, timeout_s):
+        while answer is None or not is_it(answer):
+            if time.monotonic() - begun_s > longest_s:
+                raise StoryError(f"{what} not in {longest_s:.0f} s; last answer: {answer!r:.300}")
+            if answer is not None:
+                await asyncio.sleep(pause_s)
+                pause_s = min(1.5 * pause_s, LAST_PAUSE_S)  # asking slows a slow machine too
+            answer = await ask()
     return answer
+
+
+@asynccontextmanager
+async def saying_late(what: str, after_s: float) -> AsyncIterator[None]:
+    """Say once, where the body takes longer, what is still waited for."""
+
+    def say() -> None:
+        print(f"  … still waiting: {what} ({after_s:.0f} s)", file=sys.stderr, flush=True)
+
+    late = asyncio.get_running_loop().call_later(after_s, say)
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 @asynccontextmanager

@@ -7,10 +7,13 @@ the story has decided in which order to end them.
 import asyncio
 import os
 import signal
+import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import httpx2
 
@@ -18,6 +21,10 @@ from tests.story.settings import StoryError
 
 STOP_TIMEOUT_S = 10.0
 TAIL_LINES = 15
+LOOK_EACH_S = 0.5
+MOST_ENDS = 3
+ENDS_WITHIN_S = 300.0
+"""A program that ends more often in that time is at fault itself: the story ends as well."""
 
 IsReady = Callable[[], Awaitable[bool]]
 
@@ -42,6 +49,7 @@ class Child:
     program: Program
     process: asyncio.subprocess.Process
     log: Path
+    is_ready: bool = False
 
 
 class Children:
@@ -51,6 +59,7 @@ class Children:
         self._logs = data_dir / "logs"
         self._tmp = data_dir / "tmp"
         self._running: dict[str, Child] = {}
+        self._ended_s: dict[str, list[float]] = {}
 
     async def start(self, program: Program) -> None:
         """Start a program and wait until it is ready, or raise StoryError with its last words."""
@@ -70,6 +79,7 @@ class Children:
         child = Child(program=program, process=process, log=log)
         self._running[program.name] = child
         await self._wait_ready(child)
+        child.is_ready = True
 
     def pid(self, name: str) -> int:
         """Return the process id of a running program."""
@@ -87,18 +97,28 @@ class Children:
             _, child = self._running.popitem()
             await _stop(child.process)
 
-    async def wait_for_an_end(self) -> str:
-        """Return, once a program has ended by itself, a text that says which and why."""
-        waiting = {
-            asyncio.create_task(child.process.wait(), name=name): child
-            for name, child in self._running.items()
-        }
-        try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-        return _last_words(waiting[done.pop()])
+    async def keep_running(self) -> NoReturn:
+        """Start each program again that ends by itself, until cancelled.
+
+        StoryError: one ends again and again, or isn't ready any more after its start.
+        """
+        while True:
+            for child in list(self._running.values()):
+                if child.is_ready and child.process.returncode is not None:
+                    await self._start_again(child)
+            await asyncio.sleep(LOOK_EACH_S)
+
+    async def _start_again(self, child: Child) -> None:
+        name, now_s = child.program.name, time.monotonic()
+        recent = [at for at in self._ended_s.get(name, []) if now_s - at < ENDS_WITHIN_S]
+        self._ended_s[name] = [*recent, now_s]
+        if len(recent) >= MOST_ENDS:
+            raise StoryError(_last_words(child))
+        code = child.process.returncode
+        said = f"{name} ended with exit code {code}; it is started again"
+        print(said, file=sys.stderr, flush=True)
+        await self.start(child.program)
+        print(f"{name} is up again", file=sys.stderr, flush=True)
 
     async def _wait_ready(self, child: Child) -> None:
         try:

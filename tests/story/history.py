@@ -4,6 +4,8 @@ One request ended and its outcome was filed, one was withdrawn, a moderator refu
 weeks may go by (six_weeks.py). A new version of an agreement waits until it counts.
 """
 
+from collections.abc import Callable
+
 from tests.story.api import ask_until
 from tests.story.clock import TownHand
 from tests.story.commands import run_all
@@ -25,8 +27,12 @@ async def make_history(
     cosigner: Officer,
     *,
     agency: tuple[str, tuple[str, ...]],
+    note: Callable[[str], None],
 ) -> str:
-    """Make it; return in a few words what there is now. `agency` is its full name and cells."""
+    """Make it; return in a few words what there is now.
+
+    `agency` is its full name and cells, and `note` is told how far it is.
+    """
     ended, withdrawn, refused = [
         await officer.draft_request(cosigner, cells=[CELL], case_number=case, text=text)
         for case, text in (("LPD-1101", PARCELS), ("LPD-1102", SCOOTER), ("LPD-1103", CROWD))
@@ -65,7 +71,7 @@ async def make_history(
             "requests that ended, were withdrawn and refused; an outcome; "
             "an agreement's next version"
         )
-    told = await live_six_weeks(settings, hand, officer, cosigner, cells)
+    told = await live_six_weeks(settings, hand, officer, cosigner, cells, note=note)
     await run_all(*next_agreement)
     await hand.to_next_batch()
     return f"{told}; an agreement's next version"

@@ -35,7 +35,7 @@ from firmware.protocol.pairing import (
     parse_reveal,
 )
 from firmware.protocol.passkeys import challenge
-from tests.story.api import Api, Inbox, Json, Message, ask_until
+from tests.story.api import SLOWER, Api, Inbox, Json, Message, ask_until
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 from tests.story.door import Door, qr_png
@@ -144,6 +144,12 @@ class Owner:
             query = f"{API}/events?limit=100&before_seq={page[-1]['relay_seq']}"
         return [one["event"] for one in reversed(told)]
 
+    async def missed(self) -> list[Json]:
+        """Return the newest events, and the notes for this browser, as the stream has them."""
+        events = (await self.api.get(f"{API}/events?limit=50"))["events"]
+        notes = (await self.api.get(f"{API}/notes?browser={self.browser.keys.id}"))["events"]
+        return sorted([*events, *notes], key=lambda one: int(one["relay_seq"]))
+
     async def wait_for_event(self, kind: str, *, after_seq: int, timeout_s: float) -> Message:
         """Return the next event of this kind whose sequence number is above `after_seq`."""
 
@@ -164,7 +170,9 @@ class Owner:
 
         return await self.inbox.wait_for("the recording", pick, timeout_s=timeout_s)
 
-    async def wait_for_note(self, kind: type[N], about: str, timeout_s: float) -> N:
+    async def wait_for_note(
+        self, kind: type[N], about: str, timeout_s: float, *, slower: float = SLOWER
+    ) -> N:
         """Return the sealed note of this kind that names `about` (a digest or an id)."""
 
         def pick(message: Message) -> N | None:
@@ -181,7 +189,8 @@ class Owner:
                 raise StoryError(f"the doorbell refused: {note.reason}: {note.detail}")
             return note if isinstance(note, kind) else None
 
-        return await self.inbox.wait_for(f"the note {kind.__name__}", pick, timeout_s=timeout_s)
+        what = f"the note {kind.__name__}"
+        return await self.inbox.wait_for(what, pick, timeout_s=timeout_s, slower=slower)
 
     def _opened(self, sealed: str) -> NoteBody:
         key, spki = self.browser.viewing_private_key, unb64u(self._paired().identity_key)
@@ -223,8 +232,8 @@ class Owner:
         )
         return await self._send_statement(terms)
 
-    async def watch_live(self, *, frame_count: int) -> Viewing:
-        """Watch live view until so many frames are decoded."""
+    async def watch_live(self, *, frame_count: int, reply: str | None = None) -> Viewing:
+        """Watch live view until so many frames are decoded; let the doorbell keep a quick reply."""
         session_id = new_id()
         base = f"{API}/doorbells/{self._paired().device}"
 
@@ -252,7 +261,7 @@ class Owner:
             )
             return answer.sdp
 
-        viewing = await watch(send_offer, frame_count=frame_count)
+        viewing = await watch(send_offer, frame_count=frame_count, reply=reply)
         await self.api.delete(f"{base}/sessions/{session_id}")
         return viewing
 

@@ -69,6 +69,8 @@ class Settings:
     """As everywhere it would be ten minutes, but owners needn't wait for each slot."""
     has_six_weeks: bool = False
     """Whether six weeks of the neighbourhood's life lie behind the town."""
+    has_sound: bool = False
+    """Whether the doorbell plays into a file: a chime at a press, and quick replies."""
     visit_each_s: int = 24
     """How often somebody comes to the rendered porch."""
 
@@ -142,10 +144,14 @@ def parse_settings(arguments: list[str]) -> Settings:
     parser.add_argument(
         "--empty", action="store_true", help="begin without an agency, an owner and example data"
     )
-    parser.add_argument(
+    weeks = parser.add_mutually_exclusive_group()
+    weeks.add_argument(
         "--six-weeks",
         action="store_true",
-        help="begin with six weeks of requests, posts, reported thefts and credits",
+        help="with --once too: begin with six weeks of requests, posts, thefts and credits",
+    )
+    weeks.add_argument(
+        "--quick", action="store_true", help="without --once too: begin without these six weeks"
     )
     parser.add_argument("--json", action="store_true", help="end with the steps as JSON on stdout")
     parser.add_argument(
@@ -172,7 +178,8 @@ def parse_settings(arguments: list[str]) -> Settings:
         has_real_delays=True,
         is_empty=given.empty,
         slot=DEMO_SLOT,
-        has_six_weeks=given.six_weeks,
+        has_six_weeks=given.six_weeks or not (given.quick or given.once),
+        has_sound=True,
         visit_each_s=DEMO_VISIT_EACH_S,
     )
 

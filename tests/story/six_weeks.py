@@ -7,7 +7,7 @@ operator and a partner do is done by the relay's own services, beside the runnin
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -112,12 +112,18 @@ class Office:
 
 
 async def live_six_weeks(
-    settings: Settings, hand: TownHand, officer: Officer, cosigner: Officer, cells: tuple[str, ...]
+    settings: Settings,
+    hand: TownHand,
+    officer: Officer,
+    cosigner: Officer,
+    cells: tuple[str, ...],
+    *,
+    note: Callable[[str], None],
 ) -> str:
     """Wind through six weeks, and first through quiet ones, so that two months of the theft map are
     published at the end.
 
-    Return in a few words what there is now.
+    Return in a few words what there is now; `note` is told each week.
     """
     async with _open_office(settings) as office:
         owners = await _settle(office, settings)
@@ -125,7 +131,8 @@ async def live_six_weeks(
         asked: list[tuple[Asked, EvidenceRequest]] = []
         months: list[str] = []
         quiet = _quiet_weeks(office.clock.wall_ms())
-        for plan in (*((),) * quiet, *WEEKS):
+        for week, plan in enumerate((*((),) * quiet, *WEEKS), 1):
+            note(f"week {week} of {quiet + len(WEEKS)}")
             if plan:
                 await asyncio.gather(officer.log_in(), cosigner.log_in())
                 asked, _ = await asyncio.gather(

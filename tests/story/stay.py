@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from firmware.protocol.pairing import parse_reveal
+from firmware.sound.file_device import SPEAKER_FILE
 from tests.story.api import Json
 from tests.story.officer import Officer
 from tests.story.owner import API, Owner
@@ -43,6 +44,9 @@ EMPTY = """\
 This town has two administrators, whose key files are on this machine, and nobody else: no agency,
 no owner. doorward-agency makes an agency's keys and its agreement (docs/guide/agency.md); the pages
 for agencies and administrators go on from there. Seven days are one press at the town's clock."""
+SOUND = """
+A press plays three notes at the door and, if nobody watches within four seconds, the owner's quick
+reply (spoken by espeak-ng, if it is installed). What was played last is the file above, as WAV."""
 PORCH = """
 The camera shows a rendered porch, and somebody walks up to it every three minutes, later every
 five: that is motion, told and recorded as a ring is."""
@@ -98,6 +102,7 @@ async def _addresses(settings: Settings, people: People) -> dict[str, str]:
         ),
         "the doorbell's page": f"{settings.door_url}   (door number {DOOR_NUMBER})",
         "ring the bell": f"{_short(program('doorward'))} press --data {settings.doorbell_dir}",
+        "  hear the door": f"{settings.doorbell_dir / SPEAKER_FILE}   (ten seconds later)",
         "logs": str(settings.data_dir / "logs"),
         "stop": "Ctrl-C",
     }
@@ -129,6 +134,8 @@ def _print(settings: Settings, addresses: dict[str, str], words: str) -> None:
         "\n".join(["", "Everything is up. Look around:", "", *lines, "", words]),
         file=sys.stderr,
     )
+    if settings.has_sound:
+        print(SOUND, file=sys.stderr)
     if settings.video is None:
         print(PORCH, file=sys.stderr)
     if has_only_loopback():

@@ -65,6 +65,10 @@ class Steps:
             step.ms = round((time.monotonic() - begun_s) * 1000)
             self._tell(step)
 
+    def note(self, text: str) -> None:
+        """Tell how far a long step is."""
+        print(f"    … {text}", file=self._out, flush=True)
+
     @property
     def has_all_held(self) -> bool:
         """Whether every step of the story was played and held."""

@@ -39,6 +39,12 @@ DISTRICTS = (
 """Of the neighbours' feed: id, name, addresses, H3 cells of resolution 8. All are invented."""
 AHEAD_MS = 2 * 3600 * 1000
 """A request may ask for the last hour: in the town's time the doorbell was enrolled before that."""
+SOUND = """
+[sound]
+card = "file"
+has_chime = true
+reply_after_s = 4.0
+"""
 MARKER = "town.json"
 INVITATION = "doorward.json"
 OWN_FOLDERS = (
@@ -63,6 +69,11 @@ def read_marker(data_dir: Path) -> dict[str, bool]:
     return told
 
 
+def is_made(data_dir: Path) -> bool:
+    """Tell whether a town was made in this folder."""
+    return read_marker(data_dir).get("is_made", False)
+
+
 def as_made(settings: Settings) -> Settings:
     """Return the settings as the town was made, or raise BadSetting."""
     made = read_marker(settings.data_dir)
@@ -83,7 +94,7 @@ def as_made(settings: Settings) -> Settings:
 async def make_town(settings: Settings) -> bool:
     """Make the town unless it is there; tell whether this was the first start."""
     marker = settings.data_dir / MARKER
-    if read_marker(settings.data_dir).get("is_made"):
+    if is_made(settings.data_dir):
         return False
     marker.write_text('{"is_made": false}\n')
     remember_ports(settings)
@@ -168,7 +179,7 @@ policy = {json.dumps(str(settings.policy))}
 [place]
 cell = "{DOORBELL_CELL}"
 is_opted_in = true
-"""
+{SOUND if settings.has_sound else ""}"""
     )
 
 

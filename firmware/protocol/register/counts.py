@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from firmware.protocol.register.ended import Ended
 from firmware.protocol.register.entries import Limits
 from firmware.protocol.register.records import LimitsRecord, RequestRecord
 from firmware.protocol.register.rules import RuleBroken
@@ -32,6 +33,8 @@ class Counts:
         default_factory=lambda: defaultdict(list)
     )
     emergencies: dict[str, list[RequestRecord]] = field(default_factory=lambda: defaultdict(list))
+    ended: Ended = field(default_factory=Ended)
+    """Those that were forgotten, but for this."""
 
     def check(
         self,
@@ -72,7 +75,7 @@ class Counts:
         self, request: EvidenceRequest, limits: Limits, pending: Sequence[EvidenceRequest]
     ) -> None:
         case = request.case_number
-        count = self.by_case[request.agency, case]
+        count = self.by_case[request.agency, case] + self.ended.cases.count(request.agency, case)
         count += sum(one.case_number == case and one.renewed_id is None for one in pending)
         if count >= limits.max_per_case:
             raise RuleBroken(
@@ -87,7 +90,9 @@ class Counts:
         asked = {cell for one in near for cell in one.cells}
         for cell in request.cells:
             known = self.by_cell.get((request.agency, cell), [])
-            if cell in asked or _is_any_near(known, now_ms, quiet_ms):
+            ended_ms = self.ended.places.get((request.agency, cell))
+            is_near = ended_ms is not None and abs(ended_ms - now_ms) < quiet_ms
+            if is_near or cell in asked or _is_any_near(known, now_ms, quiet_ms):
                 raise RuleBroken(
                     "area_quiet",
                     f"the same place may be asked about once in {quiet_ms // 3_600_000} hours",
@@ -120,6 +125,16 @@ class Counts:
         except RuleBroken:
             return False
         return True
+
+    def end(self, request: EvidenceRequest) -> None:
+        """Count a request that is published, of which nothing else is kept."""
+        self.ended.ids.add(request.id)
+        if request.renewed_id is None:
+            self.ended.cases.add(request.agency, request.case_number)
+        places = self.ended.places
+        for cell in request.cells:
+            place = (request.agency, cell)
+            places[place] = max(request.created_ms, places.get(place, 0))
 
     def add(self, record: RequestRecord) -> None:
         """Count a request that is published."""

@@ -6,7 +6,7 @@ serves the log plays no part.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from firmware.protocol.register.entries import Agreement, Delays, Limits, ProgramReleased
@@ -36,6 +36,13 @@ class Stamps:
         self._sizes[begin:end] = [size]
         self._times_ms[begin:end] = [aged_ms]
 
+    def keep_for(self, indexes: Iterable[int]) -> None:
+        """Keep only what says since when these entries were witnessed, and the largest tree."""
+        ats = {bisect_right(self._sizes, index) for index in indexes} | {len(self._sizes) - 1}
+        kept = sorted(at for at in ats if 0 <= at < len(self._sizes))
+        self._sizes = [self._sizes[at] for at in kept]
+        self._times_ms = [self._times_ms[at] for at in kept]
+
     def pairs(self) -> list[tuple[int, int]]:
         """Return all pairs, in the form that `add` takes, smallest tree first."""
         return list(zip(self._sizes, self._times_ms, strict=True))
@@ -58,11 +65,12 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementFact:
-    """One agreement, and by when witnesses had seen it (None: not yet)."""
+    """One agreement, and by when witnesses had seen it and its suspension (None: not yet)."""
 
     agreement: Agreement
     seen_ms: int | None
     is_suspended: bool
+    suspended_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +159,9 @@ def facts_of(
                     agreement=record.agreement,
                     seen_ms=stamps.seen_ms(record.index),
                     is_suspended=record.is_suspended,
+                    suspended_ms=None
+                    if record.suspended_index is None
+                    else stamps.seen_ms(record.suspended_index),
                 )
                 for record in records
             )

@@ -24,11 +24,15 @@ class EntryVoid(WireError):
 
 @dataclass(slots=True, kw_only=True)
 class AgreementRecord:
-    """One agreement of an agency, and where it stands in the log."""
+    """One agreement of an agency, and where it stands in the log.
+
+    `suspended_index` is the place of the first suspension after it, None as long as there is none.
+    """
 
     index: int
     agreement: Agreement
     is_suspended: bool = False
+    suspended_index: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,6 +4,9 @@
 it changes nothing, and `voids` says why, so that a relay that lets one in is seen by every
 monitor. Everybody who replays the same entries has the same state: nothing here knows the time.
 
+Whoever only needs the requests that stand calls `forget_ended`: what ended long before is counted
+then, and no more (ended.py). A request that stands is judged as strictly as by all, or stricter.
+
 Who has only a part of the entries (chain.py) replays it by the same code: `skip_to` passes those
 that aren't there, and `apply_link` takes a change of which only a part is.
 
@@ -72,6 +75,8 @@ from firmware.protocol.register.rules import (
     check_renewal,
 )
 from firmware.protocol.requests import (
+    MAX_LIFE_MS,
+    MAX_SKEW_MS,
     EvidenceRequest,
     OfficerCertificate,
     SignedCertificate,
@@ -81,6 +86,10 @@ from firmware.protocol.requests import (
     parse_request,
 )
 
+FORGOTTEN_SHARE = 4
+"""What ended is forgotten once it is more than a fourth of what is kept: that is made anew then."""
+MAX_KEPT_VOIDS = 1000
+"""Whoever forgets what ended keeps so many of the newest void entries."""
 MAX_WHY_CHARS = 300
 """Of an entry that doesn't parse, the reason can quote the whole; a follower keeps them all."""
 
@@ -117,6 +126,7 @@ class Register:
         self._digests: dict[str, str] = {}
         self._nonces: set[str] = set()
         self._counts = Counts()
+        self._forgets_before_ms = 0
 
     def apply(self, entry: bytes) -> Void | None:
         """Apply the next entry; return a `Void` if it has no effect."""
@@ -127,8 +137,41 @@ class Register:
         except WireError as error:
             void = Void(index=index, why=str(error)[:MAX_WHY_CHARS])
             self.voids.append(void)
+            if self._forgets_before_ms:
+                del self.voids[:-MAX_KEPT_VOIDS]
             return void
         return None
+
+    def forget_ended(self, now_ms: int) -> None:
+        """Forget the requests by which none that stood lately is judged.
+
+        `now_ms` is a time that witnesses signed. What ended at most a longest life before is still
+        shown, and was made at most another one before that: what had ended even then has a part in
+        counts for ever alone (ended.py).
+        """
+        before_ms = now_ms - 2 * (MAX_LIFE_MS + MAX_SKEW_MS)
+        if before_ms <= self._forgets_before_ms:
+            return
+        self._forgets_before_ms = before_ms
+        kept = [one for one in self.requests.values() if not self._is_forgotten(one.request)]
+        if len(self.requests) - len(kept) <= len(kept) // FORGOTTEN_SHARE:
+            return
+        records, self.requests, self._digests = self.requests, {}, {}
+        self._counts = Counts(ended=self._counts.ended)
+        for digest, record in records.items():
+            self.add_request(digest, record)
+
+    def needed_indexes(self) -> set[int]:
+        """Return where the entries are that this state rests on, and that a package may need."""
+        officers = (one.index for known in self.officers.values() for one in known)
+        requests = (one.index for one in self.requests.values())
+        return {*self.changes, *officers, *requests}
+
+    def aged_indexes(self) -> set[int]:
+        """Return where the entries are whose age a package shows (R17, R20)."""
+        agreements = (one.index for known in self.agreements.values() for one in known)
+        officers = (one.index for known in self.officers.values() for one in known)
+        return {*agreements, *officers, *(one.index for one in self.limits)}
 
     def would_refuse(self, entry: bytes) -> str | None:
         """Return why the entry would be void now, without applying it.
@@ -291,7 +334,7 @@ class Register:
             case AgreementMade():
                 return self._prepare_agreement(index, body, is_part=is_part)
             case AgencySuspended():
-                return self._prepare_suspension(body)
+                return self._prepare_suspension(index, body)
             case OfficerRevoked():
                 return self._prepare_revocation(body, is_part=is_part)
             case ProgramReleased():
@@ -327,14 +370,15 @@ class Register:
         record = AgreementRecord(index=index, agreement=agreement)
         return lambda: self.agreements.setdefault(agreement.agency, []).append(record)
 
-    def _prepare_suspension(self, body: AgencySuspended) -> Callable[[], None]:
+    def _prepare_suspension(self, index: int, body: AgencySuspended) -> Callable[[], None]:
         known = self.agreements.get(body.agency)
         if known is None:
             raise EntryVoid(f"no agency {body.agency!r} is known")
 
         def take() -> None:
             for record in known:
-                record.is_suspended = True
+                if not record.is_suspended:
+                    record.is_suspended, record.suspended_index = True, index
 
         return take
 
@@ -390,7 +434,8 @@ class Register:
         signed = leaf.signed
         request = parse_request(signed)
         digest = signed.request_digest
-        if digest in self.requests or request.id in self._digests:
+        is_taken = request.id in self._digests or self._counts.ended.ids.count(request.id)
+        if digest in self.requests or is_taken:
             raise EntryVoid("this request was published before")
         officer, cosigner = self.officer_of(signed.officer), self.officer_of(signed.cosigner)
         if officer is None or cosigner is None:
@@ -421,9 +466,15 @@ class Register:
 
     def add_request(self, digest: str, record: RequestRecord) -> None:
         """Add a request that was checked: just now, or before the state was saved (saved.py)."""
+        if self._is_forgotten(record.request):
+            self._counts.end(record.request)
+            return
         self.requests[digest] = record
         self._digests[record.request.id] = digest
         self._counts.add(record)
+
+    def _is_forgotten(self, request: EvidenceRequest) -> bool:
+        return request.expires_ms < self._forgets_before_ms
 
     def _certified(
         self, signed: SignedCertificate, record: OfficerRecord, signing_key: str

@@ -11,10 +11,12 @@ Every attribute of `Register` and of its records is here, or follows from what i
 """
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 import msgspec
 
 from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.register.ended import Ended, HashBag
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
     Admin,
@@ -36,7 +38,7 @@ from firmware.protocol.register.saved_form import SavedUnusable, frame, unframe
 from firmware.protocol.requests import EvidenceRequest, SignedCertificate, SignedRequest
 from firmware.protocol.tlog.merkle import Tree
 
-TAG = b"doorward/saved-register/v1\n"
+TAG = b"doorward/saved-register/v2\n"
 
 
 class SavedRequest(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -69,11 +71,21 @@ class SavedRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     refusals: list[tuple[str, str, int]]
     voids: list[Void]
     nonces: list[str]
+    forgets_before_ms: int
+    ended_ids: bytes
+    ended_cases: bytes
+    ended_places: list[tuple[str, str, int]]
 
 
 def save_register(register: Register, *, root: bytes, code: bytes) -> bytes:
     """Return the state as bytes; `root` is that of the entries, `code` is `code_digest()`."""
-    saved = SavedRegister(
+    return frame(TAG, saved_form_of(register, root=root), code=code)
+
+
+def saved_form_of(register: Register, *, root: bytes) -> SavedRegister:
+    """Return the state in its saved form; `root` is that of the entries."""
+    ended = register._counts.ended
+    return SavedRegister(
         origin=register.origin,
         charter=register.charter,
         size=register.size,
@@ -100,8 +112,11 @@ def save_register(register: Register, *, root: bytes, code: bytes) -> bytes:
         refusals=[(*key, count) for key, count in register.refusals.items()],
         voids=register.voids,
         nonces=sorted(register._nonces),
+        forgets_before_ms=register._forgets_before_ms,
+        ended_ids=ended.ids.to_bytes(),
+        ended_cases=ended.cases.to_bytes(),
+        ended_places=[(*place, at_ms) for place, at_ms in ended.places.items()],
     )
-    return frame(TAG, saved, code=code)
 
 
 def load_register(
@@ -119,12 +134,27 @@ def load_register(
     gives them from the first on, and is read up to where the state ends: the rest is to be applied.
     """
     saved = unframe(TAG, SavedRegister, data, code=code)
+    if not 0 <= saved.size <= tree.size or tree.root(saved.size) != saved.root:
+        raise SavedUnusable("it is of other entries than those that are here")
+    return restore_register(saved, enumerate(entries), origin=origin, charter=charter)
+
+
+def restore_register(
+    saved: SavedRegister,
+    entries: Iterable[tuple[int, bytes]],
+    *,
+    origin: str,
+    charter: str | None,
+) -> Register:
+    """Return the state that a saved form is of, or raise SavedUnusable.
+
+    `entries`, each with its index and in order, has all of the kept requests, and the last entry
+    that the state is of; what comes later isn't read.
+    """
     if saved.origin != origin:
         raise SavedUnusable(f"it is of {saved.origin}")
     if saved.charter != charter:
         raise SavedUnusable("the policy names another charter than when it was saved")
-    if not 0 <= saved.size <= tree.size or tree.root(saved.size) != saved.root:
-        raise SavedUnusable("it is of other entries than those that are here")
     register = Register(origin, charter=charter)
     register.size = saved.size
     register.widenings = saved.widenings
@@ -143,11 +173,19 @@ def load_register(
     register.refusals.update({(agency, category): n for agency, category, n in saved.refusals})
     register.voids = saved.voids
     register._nonces = set(saved.nonces)
+    register._forgets_before_ms = saved.forgets_before_ms
+    register._counts.ended = Ended(
+        ids=HashBag.from_bytes(saved.ended_ids),
+        cases=HashBag.from_bytes(saved.ended_cases),
+        places={(agency, cell): at_ms for agency, cell, at_ms in saved.ended_places},
+    )
     _take_requests(register, saved, entries)
     return register
 
 
-def _take_requests(register: Register, saved: SavedRegister, entries: Iterable[bytes]) -> None:
+def _take_requests(
+    register: Register, saved: SavedRegister, entries: Iterable[tuple[int, bytes]]
+) -> None:
     certificates = {
         officer.signed.certificate: officer.signed
         for known in register.officers.values()
@@ -155,13 +193,16 @@ def _take_requests(register: Register, saved: SavedRegister, entries: Iterable[b
     }
     due = iter(saved.requests)
     request = next(due, None)
-    index = -1
-    for index, entry in zip(range(saved.size), entries, strict=False):
+    last = -1
+    for index, entry in takewhile(lambda one: one[0] < saved.size, entries):
+        last = index
         if request is not None and request.index == index:
             record = _record(request, entry, certificates)
             register.add_request(record.signed.request_digest, record)
             request = next(due, None)
-    if index + 1 != saved.size or request is not None:
+        if index + 1 == saved.size:
+            break
+    if last + 1 != saved.size or request is not None:
         raise SavedUnusable("it speaks of entries that aren't here")
 
 

@@ -21,8 +21,8 @@ import msgspec
 import firmware.protocol
 from firmware.protocol.encoding import WireError
 
-MAX_SAVED_BYTES = 16 * 1024 * 1024
-"""A register of 100,000 requests takes 1 MB. What is larger isn't kept: a hostile log's junk."""
+MAX_SAVED_BYTES = 128 * 1024 * 1024
+"""A doorbell's register takes 16 bytes a request for ever, and 3 KB for each that stands."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _LIBRARIES = ("cryptography", "msgspec", "rfc8785")
 """What judges entries besides our own code."""
@@ -56,11 +56,14 @@ def frame(tag: bytes, body: msgspec.Struct, *, code: bytes) -> bytes:
     data = tag + code + msgspec.msgpack.encode(body)
     if len(data) + _DIGEST_BYTES > MAX_SAVED_BYTES:
         raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are kept")
-    return data + hashlib.sha256(data).digest()
+    return b"".join([data, hashlib.sha256(data).digest()])
 
 
-def unframe(tag: bytes, kind: type[S], data: bytes, *, code: bytes) -> S:
-    """Return the bytes saved under the tag by the same code, or raise SavedUnusable."""
+def unframe(tag: bytes, kind: type[S], data: bytes, *, code: bytes | None) -> S:
+    """Return the bytes saved under the tag by the same code, or raise SavedUnusable.
+
+    Without `code` any counts that wrote this tag: entries that are gone can't be replayed.
+    """
     if len(data) > MAX_SAVED_BYTES:
         raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are read")
     text, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
@@ -68,9 +71,10 @@ def unframe(tag: bytes, kind: type[S], data: bytes, *, code: bytes) -> S:
         raise SavedUnusable("it is damaged")
     if not text.startswith(tag):
         raise SavedUnusable("it is something else")
-    if text[len(tag) : len(tag) + len(code)] != code:
+    if code is not None and text[len(tag) : len(tag) + len(code)] != code:
         raise SavedUnusable("another version of the program wrote it")
+    skipped = _DIGEST_BYTES if code is None else len(code)
     try:
-        return msgspec.msgpack.decode(text[len(tag) + len(code) :], type=kind)
+        return msgspec.msgpack.decode(text[len(tag) + skipped :], type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SavedUnusable(f"it can't be read: {error}") from error

@@ -33,6 +33,11 @@ class Tile:
         """Its URL path under the log's prefix."""
         return f"tile/{self.level}/{_number_path(self.index)}{_partial(self.width)}"
 
+    @property
+    def full_path(self) -> str:
+        """The path of the full tile, for when a partial one is gone: a log may delete it."""
+        return f"tile/{self.level}/{_number_path(self.index)}"
+
     def hashes_in(self, tree: Tree) -> bytes:
         """Return the tile's bytes."""
         start = self.index * TILE_WIDTH
@@ -71,6 +76,13 @@ class Bundle:
             raise WireError(f"{self.path} has {len(entries)} entries, not {self.width}")
         return entries[self.first : self.width]
 
+    def entries_in_tail(self, data: bytes, *, max_bytes: int = MAX_BUNDLE_BYTES) -> list[bytes]:
+        """Return the new entries from the bundle's bytes after the known ones."""
+        entries = parse_bundle(data, max_bytes=max_bytes)
+        if self.first + len(entries) not in (self.width, TILE_WIDTH):
+            raise WireError(f"the end of {self.path} has {len(entries)} entries")
+        return entries[: self.width - self.first]
+
 
 def tiles_grown(old_size: int, size: int) -> Iterator[Tile]:
     """Yield the tiles that a tree of `size` has and one of `old_size` hasn't, low levels first."""
@@ -98,6 +110,11 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
     if any(len(entry) > MAX_ENTRY_BYTES for entry in entries):
         raise ValueError(f"an entry has at most {MAX_ENTRY_BYTES} bytes")
     return b"".join(_LENGTH.pack(len(entry)) + entry for entry in entries)
+
+
+def encoded_bytes(entry: bytes) -> int:
+    """Return how many bytes of a bundle an entry takes."""
+    return _LENGTH.size + len(entry)
 
 
 def parse_bundle(data: bytes, *, max_bytes: int = MAX_BUNDLE_BYTES) -> list[bytes]:

@@ -23,7 +23,7 @@ import { standing } from "./progress.js";
 const WITHDRAWN_MS = 15_000;
 const LOOK_MS = 250;
 /** What people know of what the relay counts; the rest of it stands in the receipt. */
-const GOES = ["account.goes.passkeys", "account.goes.sessions", "account.goes.push_subscriptions", "account.goes.followed_doorbells", "account.goes.guest_rights", "account.goes.player_tokens", "account.goes.theft_reports", "account.goes.notes", "account.goes.feed_membership", "account.goes.feed_posts_unpublished", "account.goes.feed_posts_made_anonymous"];
+const GOES = ["account.goes.passkeys", "account.goes.sessions", "account.goes.push_subscriptions", "account.goes.followed_doorbells", "account.goes.guest_rights", "account.goes.player_tokens", "account.goes.theft_reports", "account.goes.notes", "account.goes.feed_membership", "account.goes.feed_legal_notices", "account.goes.feed_posts_unpublished", "account.goes.feed_posts_made_anonymous"];
 
 /** @param {Context} context @returns {Promise<import("../app.js").Page>} */
 export async function deleteAccountPage(context) {

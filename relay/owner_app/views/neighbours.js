@@ -10,6 +10,7 @@ import { distanceM, ownCell, rememberOwnCell } from "../feed_cells.js";
 import { dayStart, nextDay } from "../history_days.js";
 import { fullDayText, t, timeText } from "../i18n.js";
 import { DayList } from "./day_list.js";
+import { legalNotices } from "./legal_notices.js";
 import { byTag, postBody, postPicture } from "./neighbour_post.js";
 import { problem } from "./parts.js";
 import { PlaceFinder } from "./place_finder.js";
@@ -70,11 +71,12 @@ class NeighbourList {
       context.left,
     );
     this.head = h("div");
+    this.legal = h("div", { id: "legal-notices", "aria-live": "polite" });
     this.filters = h("div");
     this.place = h("div");
     this.state = h("div", { id: "neighbours-state" }, skeleton(4));
     this.foot = h("div", { id: "neighbours-end", "aria-live": "polite" });
-    this.nodes = [this.head, reportTheft(), this.filters, this.place, this.state, this.list.node, this.foot];
+    this.nodes = [this.legal, this.head, reportTheft(), this.filters, this.place, this.state, this.list.node, this.foot];
     const end = new IntersectionObserver((seen) => {
       this.isNear = seen[seen.length - 1].isIntersecting;
       if (this.isNear) void this.#readOlder();
@@ -83,6 +85,17 @@ class NeighbourList {
     context.left.addEventListener("abort", () => end.disconnect());
     context.household.addEventListener("contact", () => context.household.hasContact && !this.isFresh && void this.#load(), { signal: context.left });
     void this.#load();
+    void this.#showLegal();
+  }
+
+  /** Nobody needs to look at their own posts to learn of legal process about them. */
+  async #showLegal() {
+    try {
+      const { notices } = await this.feed.mine();
+      if (!this.context.left.aborted) fill(this.legal, legalNotices(notices));
+    } catch (error) {
+      console.warn("legal notices", error);
+    }
   }
 
   async #load() {

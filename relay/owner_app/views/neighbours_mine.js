@@ -9,6 +9,7 @@ import { fill, h, skeleton } from "../dom.js";
 import { Feed, FeedPictures, MAX_TEXT_CHARS } from "../feed.js";
 import { t, timeWithin } from "../i18n.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
+import { legalNotices } from "./legal_notices.js";
 import { postBody, postPicture } from "./neighbour_post.js";
 import { problem } from "./parts.js";
 import { feedGuarded } from "./feed_problem.js";
@@ -16,6 +17,9 @@ import { feedGuarded } from "./feed_problem.js";
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../feed.js").OwnPost} OwnPost */
 /** @typedef {import("../feed.js").District} District */
+
+/** So long a browser may take to begin saving a file. */
+const SAVING_MS = 60_000;
 
 /** @param {Context} context */
 export function minePage(context) {
@@ -34,11 +38,12 @@ class OwnPosts {
 
   async #load() {
     try {
-      const [posts, districts] = await Promise.all([this.feed.mine(), this.feed.districts()]);
+      const [{ posts, notices }, districts] = await Promise.all([this.feed.mine(), this.feed.districts()]);
       if (this.context.left.aborted) return;
       const write = h("a", { class: "button primary", href: "#/neighbours/write" }, t("neighbours.write"));
-      if (posts.length === 0) return fill(this.node, empty(t("neighbours.mine.none"), { icon: "neighbours", action: write }));
-      fill(this.node, h("p", { class: "lead" }, t("neighbours.mine.lead")), h("ul", { class: "rows" }, posts.map((one) => this.#row(one, districts))), back());
+      const legal = legalNotices(notices);
+      if (posts.length === 0) return fill(this.node, legal, empty(t("neighbours.mine.none"), { icon: "neighbours", action: write }), keptData(this.feed));
+      fill(this.node, legal, h("p", { class: "lead" }, t("neighbours.mine.lead")), h("ul", { class: "rows" }, posts.map((one) => this.#row(one, districts))), keptData(this.feed), back());
     } catch (error) {
       console.warn("own posts", error);
       if (this.context.left.aborted) return;
@@ -113,6 +118,26 @@ class OwnPosts {
     await this.feed.withdraw(id);
     await this.#load();
   }
+}
+
+/** All that the relay keeps of a member, to save; and the way to have it deleted. @param {Feed} feed */
+function keptData(feed) {
+  const said = h("div", { "aria-live": "polite" });
+  const save = feedGuarded(said, async () => {
+    const { feedExport } = await import("../feed_export.js");
+    const href = URL.createObjectURL(await feedExport(feed));
+    h("a", { href, download: "doorward-neighbours.json" }).click();
+    setTimeout(() => URL.revokeObjectURL(href), SAVING_MS);
+    fill(said, h("p", { role: "status" }, t("neighbours.export.saved")));
+  });
+  return h(
+    "section",
+    { class: "card", id: "kept-data" },
+    h("h2", {}, t("neighbours.export")),
+    h("p", { class: "muted" }, t("neighbours.export.help")),
+    h("div", { class: "actions" }, h("button", { id: "save-data", onclick: save }, t("neighbours.export.save")), h("a", { class: "button", href: "#/account/delete" }, t("neighbours.export.delete"))),
+    said,
+  );
 }
 
 /** The way back to the list. */

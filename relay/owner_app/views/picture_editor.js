@@ -1,6 +1,7 @@
 /**
  * The editor of a picture for neighbours: faces that this browser finds are covered at once and stay
- * so, anything else by a finger, a mouse or the arrow keys; and the part that is kept. If faces
+ * so, anything else by boxes or a brush, with a finger, a mouse or (boxes) the arrow keys; and the
+ * part that is kept. If faces
  * can't be looked for, all of the picture is covered, and its author shows parts of it.
  * @module
  */
@@ -13,11 +14,13 @@ import { guarded } from "./parts.js";
 
 /** @typedef {import("../painted_picture.js").Box} Box */
 /** @typedef {import("../painted_picture.js").CoveredBox} CoveredBox */
-/** @typedef {"cover" | "show" | "crop"} Tool */
+/** @typedef {"cover" | "brush" | "show" | "crop"} Tool */
 /** @typedef {{find?: typeof findFaces, onDone: (jpeg: Blob) => void, onLeave: () => void}} How `find`: another finder, in tests */
 
 /** A new box is this share of the picture, in its middle. */
 const NEW_SHARE = 0.2;
+/** The brush's widths, as shares of the picture's longer side. */
+const BRUSH_SHARES = { thin: 0.02, medium: 0.05, thick: 0.1 };
 /** A press of an arrow moves a box by this share of the picture's width; with Ctrl by a pixel. */
 const STEP_SHARE = 0.02;
 /** @type {Record<string, [number, number]>} */
@@ -30,10 +33,14 @@ export class PictureEditor {
     this.size = { width: source.width, height: source.height };
     this.find = find;
     /** @type {import("../painted_picture.js").Painting} covered whole, until faces were looked for */
-    this.painting = { covered: [], isWhole: true, shown: [] };
+    this.painting = { covered: [], isWhole: true, shown: [], strokes: [] };
     this.crop = this.#all;
     /** @type {Tool} */
     this.tool = "cover";
+    /** @type {keyof typeof BRUSH_SHARES} */
+    this.brush = "medium";
+    /** @type {import("../painted_picture.js").Stroke | null} the one under way */
+    this.stroke = null;
     /** @type {Box | null} what is just being drawn */
     this.drawn = null;
     const { width, height } = this.size;
@@ -73,7 +80,7 @@ export class PictureEditor {
   async #look() {
     try {
       const faces = await this.find(this.source);
-      this.painting = { covered: faces.map((face) => faceBox(face, this.size)), isWhole: false, shown: [] };
+      this.painting = { covered: faces.map((face) => faceBox(face, this.size)), isWhole: false, shown: [], strokes: [] };
       this.#sayFound(faces.length);
     } catch (error) {
       console.warn("faces can't be looked for", error);
@@ -92,8 +99,8 @@ export class PictureEditor {
   }
 
   #drawTools() {
-    const first = this.painting.isWhole ? "show" : "cover";
-    const options = [first, "crop"].map((value) => ({ value, text: t(`neighbours.picture.tool.${value}`) }));
+    const ways = this.painting.isWhole ? ["show", "crop"] : ["cover", "brush", "crop"];
+    const options = ways.map((value) => ({ value, text: t(`neighbours.picture.tool.${value}`) }));
     const tools = segmented({
       name: "paint-tool",
       legend: t("neighbours.picture.tool"),
@@ -107,15 +114,33 @@ export class PictureEditor {
       },
     });
     const isCropped = this.crop.width < this.size.width || this.crop.height < this.size.height;
+    if (this.tool === "brush") return fill(this.tools, tools, h("p", { class: "hint" }, t("neighbours.picture.how.brush")), this.#brushes());
     const add = h("button", { type: "button", id: "add-part", onclick: () => this.#add() }, t(`neighbours.picture.add.${this.tool}`));
     const whole = isCropped && h("button", { type: "button", id: "crop-none", onclick: () => this.#cropTo(this.#all) }, t("neighbours.picture.crop_none"));
     fill(this.tools, tools, h("p", { class: "hint" }, t(`neighbours.picture.how.${this.tool}`)), h("div", { class: "actions" }, add, whole));
   }
 
+  #brushes() {
+    return segmented({
+      name: "brush-width",
+      legend: t("neighbours.picture.brush"),
+      options: Object.keys(BRUSH_SHARES).map((value) => ({ value, text: t(`neighbours.picture.brush.${value}`) })),
+      value: this.brush,
+      onchange: (value) => {
+        this.brush = /** @type {keyof typeof BRUSH_SHARES} */ (value);
+      },
+    });
+  }
+
+  get #strokes() {
+    return this.painting.strokes ?? [];
+  }
+
   #draw() {
     const focused = document.activeElement?.getAttribute("data-part");
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-    paint(context, this.source, this.size, this.painting);
+    const strokes = this.stroke === null ? this.#strokes : [...this.#strokes, this.stroke];
+    paint(context, this.source, this.size, { ...this.painting, strokes });
     const { x, y, width, height } = this.crop;
     const { width: w, height: high } = this.size;
     const outside = `M0 0H${w}V${high}H0ZM${x} ${y}V${y + height}H${x + width}V${y}Z`;
@@ -134,6 +159,7 @@ export class PictureEditor {
   /** What the chosen tool changes. @returns {Box[]} */
   get #boxes() {
     if (this.tool === "crop") return [this.crop];
+    if (this.tool === "brush") return [];
     return this.tool === "show" ? this.painting.shown : this.painting.covered.filter(({ isFace }) => !isFace);
   }
 
@@ -153,7 +179,7 @@ export class PictureEditor {
 
   #drawList() {
     const faces = this.painting.covered.filter(({ isFace }) => isFace).length;
-    const own = this.tool === "crop" ? [] : this.#boxes;
+    const own = this.tool === "crop" ? [] : this.tool === "brush" ? this.#strokes : this.#boxes;
     fill(
       this.list,
       faces > 0 && h("li", { class: "row" }, h("div", {}, h("span", { class: "text" }, h("span", { class: "title" }, tn("neighbours.picture.faces", faces)), h("span", { class: "muted" }, t("neighbours.picture.faces_stay"))))),
@@ -183,11 +209,8 @@ export class PictureEditor {
   #drag(event) {
     if (event.button !== 0 || this.node.dataset.faces === undefined) return;
     event.preventDefault();
-    const frame = this.overlay.getBoundingClientRect();
-    const place = (/** @type {PointerEvent} */ { clientX, clientY }) => ({
-      x: ((clientX - frame.left) / frame.width) * this.size.width,
-      y: ((clientY - frame.top) / frame.height) * this.size.height,
-    });
+    if (this.tool === "brush") return this.#paintStroke(event);
+    const place = this.#placing();
     const from = place(event);
     const over = new AbortController();
     const { signal } = over;
@@ -201,6 +224,42 @@ export class PictureEditor {
       this.drawn = null;
       if (now.type === "pointerup" && box.width >= MIN_BOX_PX && box.height >= MIN_BOX_PX) this.#put(box);
       else this.#draw();
+    };
+    addEventListener("pointermove", move, { signal });
+    addEventListener("pointerup", end, { signal });
+    addEventListener("pointercancel", end, { signal });
+  }
+
+  /** Where in the picture a pointer is. @returns {(event: PointerEvent) => {x: number, y: number}} */
+  #placing() {
+    const frame = this.overlay.getBoundingClientRect();
+    return ({ clientX, clientY }) => ({
+      x: ((clientX - frame.left) / frame.width) * this.size.width,
+      y: ((clientY - frame.top) / frame.height) * this.size.height,
+    });
+  }
+
+  /** Covers what the pointer passes over; a touch that becomes a scroll or a zoom covers nothing. @param {PointerEvent} event */
+  #paintStroke(event) {
+    const place = this.#placing();
+    const { pointerId } = event;
+    const width = Math.max(MIN_BOX_PX, BRUSH_SHARES[this.brush] * Math.max(this.size.width, this.size.height));
+    const points = [place(event)];
+    this.stroke = { points, width };
+    this.#draw();
+    const over = new AbortController();
+    const { signal } = over;
+    const move = (/** @type {PointerEvent} */ now) => {
+      if (now.pointerId !== pointerId) return;
+      points.push(place(now));
+      this.#draw();
+    };
+    const end = (/** @type {PointerEvent} */ now) => {
+      if (now.pointerId !== pointerId) return;
+      over.abort();
+      this.stroke = null;
+      if (now.type === "pointerup") this.painting = { ...this.painting, strokes: [...this.#strokes, { points, width }] };
+      this.#draw();
     };
     addEventListener("pointermove", move, { signal });
     addEventListener("pointerup", end, { signal });
@@ -240,9 +299,10 @@ export class PictureEditor {
 
   /** @param {number} at */
   #remove(at) {
-    this.#replace(at, []);
+    if (this.tool === "brush") this.painting = { ...this.painting, strokes: this.#strokes.toSpliced(at, 1) };
+    else this.#replace(at, []);
     this.#draw();
-    document.getElementById("add-part")?.focus();
+    (document.getElementById("add-part") ?? this.tools.querySelector("input:checked"))?.focus();
   }
 
   /** Puts others in the place of an author's own box; a face's box isn't among them. @param {number} at @param {Box[]} by */

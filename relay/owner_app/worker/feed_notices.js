@@ -13,6 +13,7 @@ import { isNew } from "./message_memory.js";
 
 /** @typedef {import("../feed.js").Post} Post */
 
+const ICONS = { icon: "./vendor/icons/icon-192.png", badge: "./vendor/icons/badge-96.png" };
 const MAX_BODY_CHARS = 140;
 /** An older one is in the list for whoever looks. */
 const TOO_OLD_MS = 8 * 24 * 3600_000;
@@ -27,7 +28,9 @@ export class FeedNotices {
   async show(book) {
     const followed = await readFeedChoice();
     if (followed === undefined || followed.credential_id !== book.credential_id) return;
-    const { posts } = await new Feed(relayOf(book)).posts(followed.district);
+    const feed = new Feed(relayOf(book));
+    await this.#showLegal(feed);
+    const { posts } = await feed.posts(followed.district);
     const wanted = posts.filter(({ kind, published_ms }) => followed.groups.includes(groupOf(kind)) && published_ms >= followed.since_ms && Date.now() - published_ms < TOO_OLD_MS);
     /** @type {Post[]} */
     const fresh = [];
@@ -40,10 +43,21 @@ export class FeedNotices {
       tag: "neighbours",
       body,
       lang: currentLocale(),
-      icon: "./vendor/icons/icon-192.png",
-      badge: "./vendor/icons/badge-96.png",
+      ...ICONS,
       data: { hash: "#/neighbours" },
     });
+  }
+
+  /** Shows that there was legal process about own posts. What can't be fetched is on the page. @param {Feed} feed */
+  async #showLegal(feed) {
+    try {
+      for (const { id, told_ms } of (await feed.mine()).notices) {
+        if (Date.now() - told_ms >= TOO_OLD_MS || !(await isNew(`feed-legal:${id}`))) continue;
+        await this.registration.showNotification(t("neighbours.legal.push"), { tag: "neighbours-legal", body: t("neighbours.legal.push.body"), lang: currentLocale(), ...ICONS, data: { hash: "#/neighbours/mine" } });
+      }
+    } catch (error) {
+      console.warn("legal notices", error);
+    }
   }
 }
 

@@ -46,10 +46,11 @@ from relay.store.schema.feed import (
     feed_pictures,
     feed_posts,
 )
-from relay.store.schema.feed_pushes import feed_pushes
+from relay.store.schema.feed_pushes import feed_batches, feed_pushes
 from relay.store.schema.feed_review import (
     agency_posts,
     feed_dangers,
+    feed_legal_notices,
     feed_notices,
     feed_rejudgements,
 )
@@ -131,8 +132,10 @@ __all__ = [
     "downloads",
     "events",
     "feed_appeals",
+    "feed_batches",
     "feed_dangers",
     "feed_decisions",
+    "feed_legal_notices",
     "feed_members",
     "feed_notices",
     "feed_pictures",

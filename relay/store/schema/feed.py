@@ -28,6 +28,7 @@ feed_members = Table(
     Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
     Column("district", Text, nullable=False),
     Column("follows", Text, nullable=False),  # JSON: a list of relay.feed.rules.Topic
+    Index("feed_members_by_district", "district", "account_id"),
 )
 
 # Posts. What is taken back or refused keeps its row, without its text, until it is 30 days old.

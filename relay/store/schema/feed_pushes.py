@@ -1,4 +1,4 @@
-"""Table of who is pushed what neighbours tell: how, when, and up to when they were."""
+"""Tables of who is pushed what neighbours tell, and of the batches still to be pushed."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
 
@@ -16,4 +16,12 @@ feed_pushes = Table(
     Column("seen_ms", BigInteger, nullable=False),  # what was published until then was pushed
     Column("next_ms", BigInteger),  # of a digest
     Index("feed_pushes_by_time", "next_ms"),
+)
+
+# Batches that not all followers were pushed yet: what a district publishes, and when it is public.
+feed_batches = Table(
+    "feed_batches",
+    metadata,
+    Column("published_ms", BigInteger, primary_key=True),
+    Column("district", Text, primary_key=True),
 )

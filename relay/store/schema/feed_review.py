@@ -1,6 +1,6 @@
 """Tables beside the feed's posts: agencies' signatures, decisions judged again, notices made."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, Text
 
 from relay.store.schema.base import metadata
 
@@ -53,4 +53,19 @@ feed_dangers = Table(
     Column("month", Text, primary_key=True),
     Column("agency", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
+)
+
+# Legal process about an account's posts, for its person to be told; kept for 90 days. It names no
+# post: that one is erased after 30.
+feed_legal_notices = Table(
+    "feed_legal_notices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),  # relay.custody.legal_process.LegalKind
+    Column("yielded", Text, nullable=False),  # JSON: a list of its FeedYield
+    Column("told_ms", BigInteger, nullable=False),
+    Column("is_pushed", Boolean, nullable=False),
+    Index("feed_legal_notices_by_age", "told_ms"),
+    Index("feed_legal_notices_unpushed", "is_pushed", "told_ms"),
 )

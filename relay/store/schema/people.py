@@ -113,6 +113,7 @@ account_doorbells = Table(
     metadata,
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("device", Text, ForeignKey("doorbells.device"), nullable=False, index=True),
+    Column("place", BigInteger, nullable=False, server_default="0"),  # in the order of pairing
     UniqueConstraint("account_id", "device"),
 )
 

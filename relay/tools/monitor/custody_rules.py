@@ -25,6 +25,8 @@ from firmware.protocol.custody import (
     DeletionAskedLeaf,
     DownloadLeaf,
     ErasedLeaf,
+    FeedDangerLeaf,
+    FeedLegalProcessLeaf,
     KeyChangedLeaf,
     LegalProcessLeaf,
     OutcomeLeaf,
@@ -101,6 +103,9 @@ class CustodyState:
     credits: dict[tuple[str, str], str] = field(default_factory=dict)
     """The digests of the credits' published files, by subject and name."""
     legal: list[LegalProcessLeaf] = field(default_factory=list)
+    feed_legal: list[FeedLegalProcessLeaf] = field(default_factory=list)
+    feed_dangers: dict[str, str] = field(default_factory=dict)
+    """The agencies of posts that neighbours saw before a moderator, by the post's digest."""
     violations: list[Violation] = field(default_factory=list)
     uncounted: list[Violation] = field(default_factory=list)
     """Entries of a form that this version doesn't take: no rule is broken for all it knows."""
@@ -158,6 +163,8 @@ class CustodyRules:
             LegalProcessLeaf: self._legal_process,
             RefusalsLeaf: self._refusals,
             CreditsLeaf: self._credits,
+            FeedDangerLeaf: self._feed_danger,
+            FeedLegalProcessLeaf: self._feed_legal_process,
         }
         return taking[type(body)](index, body)
 
@@ -285,6 +292,16 @@ class CustodyRules:
     def _legal_process(self, index: int, leaf: LegalProcessLeaf) -> Iterator[str]:
         yield from self._check_quarter(index, leaf.quarter)
         self.state.legal.append(leaf)
+
+    def _feed_legal_process(self, index: int, leaf: FeedLegalProcessLeaf) -> Iterator[str]:
+        yield from self._check_quarter(index, leaf.quarter)
+        self.state.feed_legal.append(leaf)
+
+    def _feed_danger(self, index: int, leaf: FeedDangerLeaf) -> Iterator[str]:
+        yield from self._check_agency(index, leaf.agency, "had a post shown before a moderator")
+        if leaf.post in self.state.feed_dangers:
+            yield "a post that was shown before a moderator already"
+        self.state.feed_dangers[leaf.post] = leaf.agency
 
     def _refusals(self, index: int, leaf: RefusalsLeaf) -> Iterator[str]:
         refusals = self.state.claims.refusals

@@ -26,6 +26,8 @@ from relay.tools.monitor.errors import LogDishonest, LogUnreadable
 from relay.tools.monitor.source import Source
 
 MAX_ENTRIES = 50_000_000
+"""No limit of a log: a monitor reads all of one each time, and has it in memory, some 7 KB an entry
+(a machine with 16 GB: two million). What a false size costs is one file that isn't there."""
 MAX_STAMPS_BYTES = 32
 STAMPS_COUNT_PATH = "stamps/count"
 

@@ -6,8 +6,10 @@ stamps: whether an answer is overdue by now, each reader sees from the time by w
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
+from firmware.protocol.custody import FeedLegalProcessLeaf, LegalProcessLeaf
 from firmware.protocol.register.records import ProgramRecord
 from relay.tools.monitor.custody_rules import CustodyState
 from relay.tools.monitor.log_reader import ReadLog
@@ -50,7 +52,9 @@ def make_report(
             "downloads": state.downloads.total(),
             "erased": dict(sorted(Counter(state.erased.values()).items())),
             "slots": _slots_part(state.slots),
-            "legal_process": _legal_part(state),
+            "legal_process": _legal_part(state.legal),
+            "feed_legal_process": _legal_part(state.feed_legal),
+            "feed_dangers": dict(sorted(Counter(state.feed_dangers.values()).items())),
             "credits": _credits_part(state),
         },
         "doorbells": {
@@ -143,10 +147,16 @@ def _custody_lines(report: Report) -> list[str]:
         f"- changes of limits: {register['limit_changes']}",
     ]
     lines += [f"- erased, {why}: {count}" for why, count in custody["erased"].items()]
+    for what in ("legal_process", "feed_legal_process"):
+        about = "" if what == "legal_process" else " about the neighbours' feed"
+        lines += [
+            f"- legal process{about} {one['quarter']}: {one['kind']}, "
+            f"yielded {', '.join(one['yielded'])}, {one['count']} times"
+            for one in custody[what]
+        ]
     lines += [
-        f"- legal process {one['quarter']}: {one['kind']}, yielded {', '.join(one['yielded'])}, "
-        f"{one['count']} times"
-        for one in custody["legal_process"]
+        f"- posts of {agency} shown before a moderator, as life was in danger: {count}"
+        for agency, count in custody["feed_dangers"].items()
     ]
     lines += [
         f"- credits, {one['subject']} {one['name']}: `{one['sha256']}`"
@@ -286,8 +296,8 @@ def _credits_part(state: CustodyState) -> list[Report]:
     ]
 
 
-def _legal_part(state: CustodyState) -> list[Report]:
-    counts = Counter((one.quarter, one.kind, tuple(one.yielded)) for one in state.legal)
+def _legal_part(served: Sequence[LegalProcessLeaf | FeedLegalProcessLeaf]) -> list[Report]:
+    counts = Counter((one.quarter, one.kind, tuple(one.yielded)) for one in served)
     return [
         {"quarter": quarter, "kind": kind, "yielded": list(yielded), "count": count}
         for (quarter, kind, yielded), count in sorted(counts.items())

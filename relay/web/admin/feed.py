@@ -8,7 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from relay.feed.moderation import AppealVerdict, PostCase
+from relay.base.appeal_verdicts import NO_VERDICT, verdict_of
+from relay.feed.moderation import PostCase
 from relay.feed.rules import MAX_WORDS_CHARS, REASONS, FeedRefused, as_reason
 from relay.feed.text_hints import hints_on_post
 from relay.map.cells import centre_of
@@ -108,7 +109,9 @@ async def decide_appeal(request: Request) -> Response:
     post_id = (await _case(request, admin)).row.id
     told, words = text_in(form, "verdict"), text_in(form, "words")
     try:
-        verdict = _appeal_verdict(told)
+        verdict = verdict_of(told)
+        if verdict is None:
+            raise FeedRefused("words", NO_VERDICT)
         await services_of(request).feed.moderation.decide_appeal(
             post_id, verdict, words=words, moderator=admin.account.id
         )
@@ -123,14 +126,6 @@ async def _case(request: Request, admin: Admin) -> PostCase:
     if case is None:
         raise not_found("post")
     return case
-
-
-def _appeal_verdict(text: str) -> AppealVerdict:
-    if text == "upheld":
-        return "upheld"
-    if text == "overturned":
-        return "overturned"
-    raise FeedRefused("words", "an appeal is upheld or overturned")
 
 
 async def _again(

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from firmware.protocol.encoding import WireError
+from relay.base.appeal_verdicts import NO_VERDICT, verdict_of
 from relay.map.cells import centre_of
 from relay.map.places import Near, Places
-from relay.request.appeals import AppealVerdict
 from relay.request.moderation import CATEGORIES, MAX_WORDS_CHARS, ModerationCase, parse_category
 from relay.request.rules import RequestRefused
 from relay.store.moderation import Verdict
@@ -137,7 +137,9 @@ async def decide_appeal(request: Request) -> Response:
     request_id = (await _case(request)).row.id
     told, reason = text_in(form, "verdict"), text_in(form, "reason")
     try:
-        verdict = _appeal_verdict(told)
+        verdict = verdict_of(told)
+        if verdict is None:
+            raise WireError(NO_VERDICT)
         await services_of(request).appeals.decide(
             request_id, verdict, reason=reason, moderator=admin.account.id
         )
@@ -158,14 +160,6 @@ async def _case(request: Request) -> ModerationCase:
     if case is None:
         raise not_found("request")
     return case
-
-
-def _appeal_verdict(text: str) -> AppealVerdict:
-    if text == "upheld":
-        return "upheld"
-    if text == "overturned":
-        return "overturned"
-    raise WireError("an appeal is upheld or overturned")
 
 
 async def _again(

@@ -178,6 +178,16 @@ async def _page(
     )
 
 
+async def cases_of(services: AgencyServices, agency_id: str) -> dict[str, str]:
+    """Return the case number of each of an agency's packages, by package."""
+    register = (await services.agencies.view()).register
+    found = {}
+    for package_id, request_id in (await services.deletions.list_requests(agency_id)).items():
+        record = register.request_by_id(request_id)
+        found[package_id] = "" if record is None else record.request.case_number
+    return found
+
+
 def _by_request(deletions: list[Deletion], requests: dict[str, str]) -> list[Deletion]:
     """Return the open ones by evidence request, the one with the most urgent first."""
     waiting = [one for one in deletions if one.answer is None]

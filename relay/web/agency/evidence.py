@@ -22,7 +22,7 @@ from relay.request.batches import batch_ms_of
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.verify.saved_page import saved_page_digest
 from relay.web.agency.arrived_evidence import ArrivedPackage, find_arrived, list_arrived
-from relay.web.agency.deletions import MAX_ANSWER_BYTES, why_refused
+from relay.web.agency.deletions import MAX_ANSWER_BYTES, cases_of, why_refused
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import (
     Officer,
@@ -78,6 +78,7 @@ async def list_page(request: Request) -> Response:
         officer=officer,
         paged=page_of(request, rows, size=PACKAGES_A_PAGE),
         deletions=waiting[:OWED_SHOWN],
+        cases=await cases_of(services, agency) if waiting else {},
         more_deletions=max(0, len(waiting) - OWED_SHOWN),
         answered=sum(one.answer is not None for one in deletions),
         now_ms=services.clock.wall_ms(),

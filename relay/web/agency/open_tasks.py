@@ -11,6 +11,7 @@ from relay.request.outcomes import Due
 from relay.store.custody import Deletion
 from relay.store.moderation import Decision
 from relay.store.requests import RequestRow
+from relay.web.agency.deletions import cases_of
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import Officer
 
@@ -66,6 +67,7 @@ async def open_tasks_of(services: AgencyServices, officer: Officer) -> OpenTasks
     """Return an officer's open tasks."""
     agency, account, now_ms = officer.agency.id, officer.account, services.clock.wall_ms()
     deletions: list[Deletion] = []
+    cases: dict[str, str] = {}
     outcomes: list[Due] = []
     ending: list[Due] = []
     decided: list[tuple[Decision, RequestRow]] = []
@@ -73,6 +75,7 @@ async def open_tasks_of(services: AgencyServices, officer: Officer) -> OpenTasks
     drafts = 0
     if officer.may("evidence.read"):
         deletions = [one for one in await services.deletions.list(agency) if one.answer is None]
+        cases = await cases_of(services, agency) if deletions else {}
     if officer.may("outcomes.file"):
         due = await services.outcomes.list_due(agency)
         outcomes = [one for one in due if one.state in ("overdue", "due")]
@@ -86,7 +89,7 @@ async def open_tasks_of(services: AgencyServices, officer: Officer) -> OpenTasks
         drafts = len(await services.drafts.list(account.id))
     late = sum(now_ms > one.answer_by_ms for one in deletions)
     tasks = (
-        [_deletion_due(one, now_ms) for one in deletions],
+        [_deletion_due(one, cases[one.package_id], now_ms) for one in deletions],
         [_outcome_due(one) for one in outcomes],
         [_ends(one) for one in ending],
     )
@@ -112,12 +115,13 @@ def _ending_soon(due: Sequence[Due], now_ms: int) -> list[Due]:
     ]
 
 
-def _deletion_due(one: Deletion, now_ms: int) -> DueTask:
+def _deletion_due(one: Deletion, case_number: str, now_ms: int) -> DueTask:
     return DueTask(
         kind="deletion",
         path=f"/agency/evidence/{one.package_id}#answer",
         due_ms=one.answer_by_ms,
         is_late=now_ms > one.answer_by_ms,
+        case_number=case_number,
     )
 
 

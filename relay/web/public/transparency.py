@@ -16,7 +16,7 @@ from relay.record.agencies import list_agencies
 from relay.record.exports import FIGURE_FIELDS, Value, as_csv, as_list, figure_row, time_text
 from relay.record.figures import Figure, quarters, relay_figures
 from relay.record.public_record import RecordView
-from relay.record.rows import EntryQuery
+from relay.record.rows import EntryQuery, EntryRow, Kind
 from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
 from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicLogs, PublicServices
@@ -76,7 +76,8 @@ class TransparencyPages:
                 agency_count=len(agencies),
                 refusals=_refusals(view),
                 moderation=(await self._services.record.moderation())[:QUARTERS_SHOWN],
-                legal=view.book.find(EntryQuery(kind="legal_process"), start=0, limit=50)[0],
+                legal=_newest(view, "legal_process"),
+                feed_legal=_newest(view, "feed_legal_process"),
                 programs=programs[::-1][:PROGRAMS_SHOWN],
                 program_count=len(programs),
                 begun_ms=view.book.begun_ms,
@@ -214,6 +215,10 @@ async def _log_part(logs: PublicLogs) -> dict[str, object]:
         "witnesses": policy.witnesses,
         "states": {(one.witness, one.log): one for one in await logs.witnessing.state()},
     }
+
+
+def _newest(view: RecordView, kind: Kind) -> list[EntryRow]:
+    return list(view.book.find(EntryQuery(kind=kind), start=0, limit=50)[0])
 
 
 def _received(

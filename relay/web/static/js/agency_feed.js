@@ -5,7 +5,7 @@
  * @module
  */
 import { signDocument } from "./browser/passkey.js";
-import { Refused, guarded, pageData, post, say, t } from "./page.js";
+import { Refused, guarded, pageData, post, say, showLocalTimes, t } from "./page.js";
 import { newId, parseCanonical } from "./protocol/encoding.js";
 import { POST_COSIGN_TAG, POST_TAG, parsePostUnverified, postText } from "./protocol/feed_posts.js";
 import { withoutMisleading } from "./protocol/plain_text.js";
@@ -54,19 +54,32 @@ async function handIn(filled) {
   location.reload();
 }
 
+/** The number that is signed, behind the place's name, which is the relay's word. @param {string} cell */
+function cellNumber(cell) {
+  const [more, summary, number] = [document.createElement("details"), document.createElement("summary"), document.createElement("code")];
+  summary.textContent = t("agency_feed.term.number");
+  number.textContent = cell;
+  more.append(summary, number);
+  return more;
+}
+
 /** @param {HTMLElement} card @param {{id: string, post: string}} one */
 function offerCosigning(card, one) {
   const said = parsePostUnverified(one.post);
   if (said.id !== one.id || said.cosigner_id !== officer.officer_id || said.agency !== officer.agency) throw new Refused(t("changed"));
   const list = /** @type {HTMLElement} */ (card.querySelector("dl"));
   const place = document.querySelector(`#cell option[value="${CSS.escape(said.cell)}"]`)?.textContent ?? "";
-  for (const [name, value] of Object.entries({ name: said.officer_name, cell: `${place} (${said.cell})`.trim(), hour: new Date(said.hour_ms).toLocaleString(document.documentElement.lang), text: said.text })) {
+  const hour = document.createElement("time");
+  hour.dataset.ms = String(said.hour_ms);
+  for (const [name, value] of Object.entries({ name: said.officer_name, cell: place || said.cell, hour, text: said.text })) {
     const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
     term.textContent = t(`agency_feed.term.${name}`);
-    detail.textContent = value;
+    detail.append(value);
     detail.className = name === "text" ? "text" : "";
+    if (name === "cell" && place !== "") detail.append(cellNumber(said.cell));
     list.append(term, detail);
   }
+  showLocalTimes();
   const cosign = /** @type {HTMLButtonElement} */ (card.querySelector("button"));
   cosign.disabled = officer.certificate === null;
   cosign.addEventListener("click", () =>

@@ -120,8 +120,8 @@ function nameZone(locale) {
 function markCurrentPage() {
   const place = location.pathname.replace(/^\/for-agencies/, "/agency");
   for (const link of document.querySelectorAll("body > header nav a")) {
-    const path = link.getAttribute("href") ?? "";
-    if (place.startsWith(path)) link.setAttribute("aria-current", "page");
+    const paths = `${link.getAttribute("href")} ${link.getAttribute("data-also") ?? ""}`.trim().split(" ");
+    if (paths.some((path) => place.startsWith(path))) link.setAttribute("aria-current", "page");
   }
 }
 

@@ -1,0 +1,275 @@
+"""Who uses the cluster: doorbells that ring until each receipt, and owners' open pages.
+
+A doorbell speaks the real protocol, by MQTT over TLS with a certificate of the fleet's CA, at
+whichever broker lets it in. A page follows `/stream` through the proxy and goes on where it broke.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import queue
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import paho.mqtt.client as mqtt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from firmware.protocol.claims import Enrolment
+from firmware.protocol.commands import Accepted, Command, Receipt, Reply
+from firmware.protocol.encoding import b64u, decode, new_id
+from firmware.protocol.events import Event
+from firmware.protocol.topics import topic
+from relay.base.clock import SystemClock
+from relay.fleet.ca import Authority, key_pem
+from relay.fleet.claims import new_claim
+from relay.people.sessions import open_session
+from relay.store import people, routing
+from relay.store.database import Database
+from relay.store.people import Account
+from tests.cluster.servers import Cluster
+from tests.relay.doorbells import Connection, Doorbell, enrolment_request
+
+AGAIN_S = 1.5
+"""So soon a doorbell tells again what has no receipt."""
+MAX_BYTES = 200_000
+API = "/api/v1"
+
+
+@dataclass
+class Ringing:
+    """A doorbell that is pressed again and again, and answers each command once."""
+
+    doorbell: Doorbell
+    ports: Sequence[int]
+    each_s: float
+    pressed: list[Event] = field(default_factory=list)
+    took_s: list[float] = field(default_factory=list)
+    """From each press to its receipt."""
+    answered: list[str] = field(default_factory=list)
+    """The ids of commands, each as often as it came."""
+    is_over: bool = False
+
+    def run(self) -> None:
+        """Ring until `is_over`, and until the last press has its receipt."""
+        brokers = itertools.cycle(random.sample(self.ports, len(self.ports)))
+        line = self._connected(brokers)
+        while not self.is_over:
+            event = self.doorbell.event()
+            self.pressed.append(event)
+            began = time.monotonic()
+            while not self._told(line, event):
+                if not line.client.is_connected():
+                    line.close()
+                    line = self._connected(brokers)
+            self.took_s.append(time.monotonic() - began)
+            self._heed(line, self.each_s * random.uniform(0.5, 1.5))
+        line.close()
+
+    def _told(self, line: Connection, event: Event) -> bool:
+        try:
+            line.publish("event", event.encode())
+        except (RuntimeError, ValueError):  # the connection is gone
+            return False
+        return self._heed(line, AGAIN_S, until=event.id)
+
+    def _heed(self, line: Connection, wait_s: float, until: str | None = None) -> bool:
+        """Answer commands for a while; return whether the awaited receipt came."""
+        end = time.monotonic() + wait_s
+        while (left := end - time.monotonic()) > 0:
+            try:
+                message: mqtt.MQTTMessage = line.messages.get(timeout=left)
+            except queue.Empty:
+                return False
+            command = decode(Command, bytes(message.payload), max_bytes=MAX_BYTES)
+            if isinstance(command.body, Receipt):
+                if until in command.body.event_ids:
+                    return True
+                continue
+            self.answered.append(command.id)
+            reply = Reply(
+                id=new_id(),
+                device=command.device,
+                in_reply_to=command.id,
+                time_ms=time.time_ns() // 1_000_000,
+                body=Accepted(),
+            )
+            line.client.publish(topic(command.device, "reply"), reply.encode(), qos=1)
+        return False
+
+    def _connected(self, brokers: "itertools.cycle[int]") -> Connection:
+        while True:
+            self.doorbell.port = next(brokers)
+            try:
+                line = self.doorbell.open()
+                line.publish("status", self.doorbell.status("online").encode())
+                if line.subscribe(topic(self.doorbell.device, "command")):
+                    return line
+            except (OSError, PermissionError, RuntimeError, ValueError, queue.Empty):
+                if self.is_over and not self.pressed:
+                    raise
+                time.sleep(0.2)
+
+
+@dataclass
+class Page:
+    """One owner's open page: what it was told, by doorbell and in order."""
+
+    url: str
+    token: str
+    shown: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    shown_at: dict[str, float] = field(default_factory=dict)
+    broke: int = 0
+    _last_id: str | None = None
+
+    async def run(self) -> None:
+        """Follow until cancelled, again whenever the stream breaks."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=40) as http:
+            while True:
+                with contextlib.suppress(httpx2.HTTPError):
+                    await self._follow(http)
+                self.broke += 1
+                await asyncio.sleep(0.3)
+
+    async def _follow(self, http: httpx2.AsyncClient) -> None:
+        again = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
+        async with http.stream("GET", f"{API}/stream", headers=again) as answer:
+            answer.raise_for_status()
+            name, data = "", ""
+            async for line in answer.aiter_lines():
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    data = line.removeprefix("data: ")
+                elif line.startswith("id: "):
+                    self._last_id = line.removeprefix("id: ")
+                elif not line:
+                    if name == "doorbell":
+                        self._show(json.loads(data)["event"])
+                    name, data = "", ""
+
+    def _show(self, event: dict[str, str]) -> None:
+        self.shown[event["device"]].append(event["id"])
+        self.shown_at[event["id"]] = time.monotonic()
+
+
+@dataclass
+class Town:
+    """All doorbells and pages, running."""
+
+    cluster: Cluster
+    database: Database
+    ringing: list[Ringing]
+    pages: list[Page]
+    sent: dict[str, str] = field(default_factory=dict)
+    """The device of each statement that was taken, by the command's id."""
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def begin(self) -> None:
+        """Open all pages, then let all doorbells ring."""
+        for page in self.pages:
+            self._tasks.append(asyncio.create_task(page.run()))
+        await asyncio.sleep(2)
+        for one in self.ringing:
+            thread = threading.Thread(target=one.run, name=one.doorbell.device)
+            thread.start()
+            self._threads.append(thread)
+        self._tasks.append(asyncio.create_task(self._send_statements()))
+
+    async def end(self) -> None:
+        """Let each doorbell get its last receipt, and pages what was told; then stop."""
+        self._tasks.pop().cancel()
+        for one in self.ringing:
+            one.is_over = True
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        await asyncio.sleep(5)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _send_statements(self) -> None:
+        """Send a statement to one doorbell after the other, by its owner's session."""
+        async with httpx2.AsyncClient(base_url=self.cluster.url, timeout=15) as http:
+            for page, one in itertools.cycle(self._owners()):
+                device = one.doorbell.device
+                try:
+                    answer = await http.post(
+                        f"{API}/doorbells/{device}/statements",
+                        json={"sealed": b64u(b"x" * 64)},
+                        headers={"Authorization": f"Bearer {page.token}"},
+                    )
+                    if answer.status_code == 202:
+                        self.sent[answer.json()["command_id"]] = device
+                except httpx2.HTTPError:
+                    pass  # no answer, no promise
+                await asyncio.sleep(0.5)
+
+    def _owners(self) -> list[tuple[Page, Ringing]]:
+        each = len(self.ringing) // len(self.pages)
+        return [(self.pages[number // each], one) for number, one in enumerate(self.ringing)]
+
+
+async def settle(
+    cluster: Cluster,
+    database: Database,
+    folder: Path,
+    *,
+    doorbells: int,
+    owners: int,
+    each_s: float,
+) -> Town:
+    """Enrol doorbells at the relay's own address, and give each owner an equal share of them."""
+    ringing: list[Ringing] = []
+    async with httpx2.AsyncClient(base_url=cluster.url, timeout=30) as http:
+        for _ in range(doorbells):
+            doorbell = await _enrol(cluster, database, http, folder)
+            ringing.append(Ringing(doorbell, cluster.mqtt_ports, each_s))
+    pages = []
+    share = doorbells // owners
+    for number in range(owners):
+        account = Account(id=new_id(), role="owner", agency=None, name=f"Owner {number}")
+        now_ms = SystemClock().wall_ms()
+        async with database.begin() as tx:
+            await people.add_account(tx, account, now_ms)
+            for one in ringing[number * share : (number + 1) * share]:
+                await routing.link(tx, account.id, one.doorbell.device)
+            token = await open_session(tx, account, now_ms)
+        pages.append(Page(cluster.url, token))
+    return Town(cluster=cluster, database=database, ringing=ringing, pages=pages)
+
+
+async def _enrol(
+    cluster: Cluster, database: Database, http: httpx2.AsyncClient, folder: Path
+) -> Doorbell:
+    config = cluster.config
+    authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
+    async with database.begin() as tx:
+        claim = await new_claim(
+            tx,
+            relay_url=config.public_url,
+            ca_sha256=authority.sha256,
+            now_ms=SystemClock().wall_ms(),
+        )
+    key = ec.generate_private_key(ec.SECP256R1())
+    while True:
+        answer = await http.post("/enrol", content=enrolment_request(claim.secret, key).encode())
+        if answer.status_code != 429:
+            break
+        await asyncio.sleep(float(answer.headers["Retry-After"]))
+    answer.raise_for_status()
+    enrolment = decode(Enrolment, answer.content, max_bytes=MAX_BYTES)
+    own = folder / enrolment.device
+    own.mkdir(parents=True)
+    (own / "key.pem").write_text(key_pem(key))
+    (own / "cert.pem").write_text(enrolment.certificate_pem)
+    (own / "ca.pem").write_text(enrolment.ca_pem)
+    files = [own / name for name in ("key.pem", "cert.pem", "ca.pem")]
+    return Doorbell(enrolment.device, enrolment.broker_port, *files)
