@@ -27,9 +27,15 @@ from relay.cli.heatmap import add_heatmap_commands
 from relay.cli.invite import add_invite_command
 from relay.cli.log import add_log_commands
 from relay.cli.moderate import add_moderate_commands
-from relay.config.loader import load
+from relay.config.loader import for_process, load
 from relay.config.settings import Config
-from relay.config.values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
+from relay.config.values import (
+    ORIGIN_EXPECTED,
+    ROLES_EXPECTED,
+    Address,
+    parse_address,
+    parse_origin,
+)
 from relay.custody.errors import LogContradicts
 from relay.errors import ConfigError, RelayError, StoreError
 
@@ -144,7 +150,8 @@ def _say_how_it_is_reached(settings: "InitSettings") -> None:
 def _run_serve(options: argparse.Namespace) -> int:
     from relay.app.relay import serve
 
-    asyncio.run(serve(load(options.config)))
+    listen = None if options.listen is None else _address(options.listen)
+    asyncio.run(serve(for_process(load(options.config), roles=options.role, listen=listen)))
     return 0
 
 
@@ -254,6 +261,16 @@ def _parser() -> argparse.ArgumentParser:
     serving = commands.choices["serve"]
     serving.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="json: for programs"
+    )
+    serving.add_argument(
+        "--role",
+        metavar="ROLES",
+        help=f"in place of roles in relay.toml: {ROLES_EXPECTED}, with commas; all by default",
+    )
+    serving.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help="in place of listen in relay.toml, for a second process on one machine",
     )
     add_invite_command(commands)
     add_log_commands(commands)

@@ -6,7 +6,8 @@ RelayError
 ├── StoreError            the database can't be used as it is
 │   ├── DatabaseLost      its server is gone; what was asked may be asked again
 │   ├── SchemaTooOld      it was written by an older Doorward, and isn't brought forward yet
-│   └── SchemaTooNew      it was written by a newer Doorward
+│   ├── SchemaTooNew      it was written by a newer Doorward
+│   └── PartitionLost     another process works on a partition now
 ├── ObjectStoreError      the bucket refused, or is out of reach
 ├── UploadLost            the bucket no longer has an upload or one of its parts
 ├── BusUnavailable        the broker is out of reach
@@ -90,6 +91,14 @@ class SchemaTooNew(StoreError):
         )
         self.found = found
         self.known = known
+
+
+class PartitionLost(StoreError):
+    """Another process has claimed a partition, so nothing is written for it here."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"another process works on partition {partition} now")
+        self.partition = partition
 
 
 class ObjectStoreError(RelayError):

@@ -26,6 +26,8 @@ from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.members import Members
+from relay.fleet.partitions import Partitions
 from relay.fleet.renewal import RenewalService
 from relay.fleet.replacement import ReplacementService
 from relay.fleet.revocation import Revocations
@@ -48,6 +50,8 @@ class Fleet:
     """The broker, and the services that exchange messages with doorbells."""
 
     bus: Bus
+    members: Members
+    partitions: Partitions
     signals: SignalCarrier
     revocations: Revocations
     callout: Callout
@@ -87,6 +91,8 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
     bus = bus_of(config)
+    members = Members(bus, config.roles)
+    partitions = Partitions(members, database)
     revocations = Revocations(bus=bus, database=database, clock=machine)
     callout = Callout(
         authority=authority,
@@ -96,10 +102,12 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     )
     return Fleet(
         bus=bus,
+        members=members,
+        partitions=partitions,
         signals=SignalCarrier(bus, database.signals),
         revocations=revocations,
         callout=callout,
-        commands=Commands(bus=bus, database=database, clock=clock),
+        commands=Commands(bus=bus, database=database, clock=clock, partitions=partitions),
         enrolling=EnrolmentService(
             database=database,
             authority=authority,
@@ -118,10 +126,10 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
 
 
 def open_portal(
-    config: Config, database: Database, clock: Clock, *, commands: Commands, hub: Hub
+    config: Config, database: Database, clock: Clock, *, fleet: Fleet, hub: Hub
 ) -> Portal:
     """Build the logs, if the operator keeps some, and the services over them."""
-    custody = _open_custody(config, database, commands, clock)
+    custody = _open_custody(config, database, fleet, clock)
     record = NoRecord() if custody is None else custody.record
     register = RelayRegister(
         NoLog() if custody is None else custody.logs,
@@ -169,7 +177,7 @@ def open_evidence(
 
 
 def _open_custody(
-    config: Config, database: Database, commands: Commands, clock: Clock
+    config: Config, database: Database, fleet: Fleet, clock: Clock
 ) -> CustodyService | None:
     if config.log is None:
         log.warning("there is no [log] in relay.toml: nothing is logged, so nothing is released")
@@ -179,8 +187,9 @@ def _open_custody(
         config.log,
         bucket=bucket,
         database=database,
-        commands=commands,
+        commands=fleet.commands,
         clock=clock,
+        members=fleet.members,
         saved_stamps=CacheFile(config.saved_stamps_path),
     )
 

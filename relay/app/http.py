@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,6 +16,7 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.renewals import Renewal, RenewalRequest
 from relay.api.app import build_api
 from relay.api.services import ApiServices
+from relay.app.probes import PROBES, Health, Readiness, probe_routes
 from relay.base.clock import Clock, SimulatedClock, SystemClock
 from relay.base.metrics import Metrics
 from relay.base.request_ids import FACE_SCOPES, RequestIds
@@ -58,15 +59,6 @@ UPLOADS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """The health report: which parts answer."""
-
-    is_broker_up: bool
-    is_bucket_up: bool
-    is_database_up: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpServices:
     """The application's dependencies; relay/app/relay.py builds them."""
 
@@ -80,6 +72,7 @@ class HttpServices:
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
     renew: Callable[[RenewalRequest], Awaitable[Renewal]]
     check_health: Callable[[], Awaitable[Health]]
+    check_ready: Callable[[], Awaitable[Readiness]]
     log_routes: Sequence[Route] = ()
     town_clock: SimulatedClock | None = None
     limits: LimitsConfig = NO_LIMITS
@@ -93,7 +86,7 @@ def build_http(services: HttpServices) -> ASGIApp:
         TownTime(build_api(services.api), services.town_clock),
         allow_origins=list(services.owner_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         expose_headers=[TOWN_HEADER, NUMBER_HEADER, "Retry-After"],
         max_age=600,
     )
@@ -109,7 +102,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             Mount("/static", PageFiles()),
             Route("/enrol", _enrol(services.enrol), methods=["POST"]),
             Route("/renew", _renew(services.renew), methods=["POST"]),
-            Route("/healthz", _healthz(services.check_health)),
+            *probe_routes(services.check_health, services.check_ready),
             *services.log_routes,
             *OnboardingPages(services.onboarding).routes(),
             *AreaPages(services.onboarding).routes(),
@@ -137,7 +130,7 @@ def build_http(services: HttpServices) -> ASGIApp:
         owner_origins=services.owner_origins,
         factor=services.limits.factor,
     )
-    named = HostCheck(limited, [services.public_url], free=["/healthz"])
+    named = HostCheck(limited, [services.public_url], free=PROBES)
     secured = SecurityHeaders(
         ClientAddress(named, services.limits.trusted_proxies),
         policy=page_policy(),
@@ -177,25 +170,6 @@ def _renew(
     async def endpoint(request: Request) -> Response:
         renewal = await renew(await read_json(request, RenewalRequest))
         return Response(renewal.encode(), media_type="application/json")
-
-    return endpoint
-
-
-def _healthz(
-    check_health: Callable[[], Awaitable[Health]],
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(_request: Request) -> Response:
-        health = await check_health()
-        is_ok = health.is_broker_up and health.is_bucket_up and health.is_database_up
-        return JSONResponse(
-            {
-                "ok": is_ok,
-                "broker": health.is_broker_up,
-                "bucket": health.is_bucket_up,
-                "database": health.is_database_up,
-            },
-            status_code=200 if is_ok else 503,
-        )
 
     return endpoint
 

@@ -23,7 +23,7 @@ from relay.store import metrics as rows
 from relay.store.database import Database
 
 if TYPE_CHECKING:  # `doorward-relay check` uses log_figures, and needs no pages
-    from relay.app.http import Health
+    from relay.app.probes import Health
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,15 @@
     officer ─► desk ─► moderation ─► register     owner ─► statement, offer ─► one doorbell
     doorbell ─► package announced ─► ticket ─► bucket ─► delivered ─► officer
 
-One process plays all roles. Only putting together belongs here.
+One process plays all roles, or several share them (`roles` in relay.toml):
+
+    web      requests and open pages; every other process answers probes alone
+    ingest   events, states and sign-ins of doorbells
+    log      both logs, publishing, and what is due by the clock
+    notify   pushes and reminders
+    each     commands, signals, membership
+
+Only putting together belongs here.
 """
 
 import asyncio
@@ -29,8 +37,9 @@ from firmware.protocol.events import (
     PairingAnswered,
 )
 from relay.app.factories import open_evidence, open_fleet, open_portal
-from relay.app.http import Health, build_http
+from relay.app.http import build_http
 from relay.app.metrics_collector import MetricsCollector
+from relay.app.probes import Health, Readiness, build_probes
 from relay.app.town_watch import TownWatch
 from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SimulatedClock, SystemClock, clock_of
@@ -52,6 +61,7 @@ from relay.ingest.statuses import StatusIngest
 from relay.map.address_counts import load_address_counts
 from relay.map.districts import load_districts
 from relay.notify.hub import Hub
+from relay.notify.news import News
 from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
 from relay.store.database import Database
@@ -59,7 +69,9 @@ from relay.store.events import EventRow
 from relay.store.postgresql import Limits
 
 RESTART_S = (0.5, 1.5)
-SHUTDOWN_S = 3
+SHUTDOWN_S = 10
+"""For requests under way; open pages are ended at once."""
+LEAVE_S = 2.0
 COMPARE_S = 10
 
 log = logging.getLogger(__name__)
@@ -94,15 +106,19 @@ class Relay:
         if isinstance(clock, SimulatedClock):
             self._town = TownWatch(clock, database.signals)
         self._fleet = open_fleet(config, database, clock, machine=machine)
+        database.on_audience_changed(self._hub.audience_changed)
+        self._news = News(self._fleet.bus, self._hub)
         commands = self._fleet.commands
         self._pairings = Pairings(database, clock, commands)
-        self._portal = open_portal(config, database, clock, commands=commands, hub=self._hub)
+        self._portal = open_portal(config, database, clock, fleet=self._fleet, hub=self._hub)
         self._evidence = open_evidence(
             config, database, clock, machine=machine, commands=commands, portal=self._portal
         )
-        self._web_push = WebPush(config, database, clock, machine=machine)
+        self._web_push = WebPush(
+            config, database, clock, machine=machine, members=self._fleet.members
+        )
         self._feed_pushes = FeedPushes(database=database, clock=clock, sender=self._web_push.sender)
-        self._forgetting = Expiry(database, clock)
+        self._forgetting = Expiry(database, clock, config.events)
         self._theft_map = TheftMapPublisher(
             database,
             clock,
@@ -118,6 +134,7 @@ class Relay:
             pusher=self._web_push.pusher,
             hooks=[self._on_event],
             custody=self._portal.custody,
+            partitions=self._fleet.partitions,
         )
         self._statuses = StatusIngest(
             bus=self._fleet.bus,
@@ -126,6 +143,7 @@ class Relay:
             notices=self._hub,
             online_hooks=[self._fleet.commands.doorbell_online],
             cloned_hooks=[CloneWarnings(self._fleet.commands, clock).send],
+            partitions=self._fleet.partitions,
         )
         self._agreement_notices = AgreementNotices(
             database, clock, self._portal.register, load_districts(config.map.districts_path)
@@ -143,7 +161,10 @@ class Relay:
             bus=self._fleet.bus,
             hub=self._hub,
         )
-        self._http = build_http(http_services(self._parts(clock)))
+        if "web" in config.roles:
+            self._http = build_http(http_services(self._parts(clock)))
+        else:
+            self._http = build_probes(self._check_health, self._check_ready)
 
     def _parts(self, clock: Clock) -> Parts:
         return Parts(
@@ -166,12 +187,14 @@ class Relay:
             enrol=self._fleet.enrolling.enrol,
             renew=self._fleet.renewals.renew,
             check_health=self._check_health,
+            check_ready=self._check_ready,
             metrics=self._metrics,
         )
 
     async def run(self) -> None:
         """Serve HTTP, with the background tasks beside it for as long as that runs."""
-        server = QuietServer(server_settings(self._http, graceful_s=SHUTDOWN_S))
+        settings = server_settings(self._http, graceful_s=SHUTDOWN_S)
+        server = QuietServer(settings, drain=self._drain)
         await _compare(self._portal.custody)
         if self._config.metrics.listen is not None:
             _listen("metrics.listen", self._config.metrics.listen).close()  # say so at the start
@@ -189,40 +212,81 @@ class Relay:
             await self._web_push.aclose()
 
     async def _say_ready(self, server: uvicorn.Server) -> None:
-        while not (server.started and self._fleet.bus.is_connected):  # noqa: ASYNC110 (no event for it)
+        while not (server.started and self._fleet.members.is_settled):  # noqa: ASYNC110 (no event for it)
             await asyncio.sleep(0.05)
         log.info("relay ready on %s", self._config.public_url)
 
+    async def _drain(self) -> None:
+        """Hand over what others can do, and have open pages go on at another process."""
+        is_alone = self._fleet.members.is_alone
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self._fleet.members.leave()  # from here on /readyz says no
+                if not is_alone:
+                    await self._fleet.bus.leave_shared()
+        except TimeoutError:
+            log.warning("the broker doesn't answer: the others take over in a few seconds")
+        try:
+            await asyncio.sleep(self._config.drain_s)
+        finally:
+            self._hub.end()
+
     async def _run_parts(self) -> None:
-        logs, reminders = self._portal.custody, self._portal.reminders
         async with asyncio.TaskGroup() as group:
             group.create_task(
                 keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
             )
             await self._fleet.bus.connect()
-            await self._fleet.revocations.start()
-            await self._fleet.bus.serve_callout(self._fleet.callout.respond)
+            if "ingest" in self._config.roles:
+                await self._fleet.revocations.start()
+                await self._fleet.bus.serve_callout(self._fleet.callout.respond)
             await self._fleet.signals.start()
-            for name, part in {
-                "signals": self._fleet.signals.run,
+            await self._news.start()
+            for name, part in self._tasks().items():
+                group.create_task(keep_running(name, part), name=name)
+
+    def _tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return what this process runs in the background, by its roles."""
+        roles, logs, reminders = self._config.roles, self._portal.custody, self._portal.reminders
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "members": self._fleet.members.run,
+            "partitions": self._fleet.partitions.run,
+            "signals": self._fleet.signals.run,
+            "news": self._news.run,
+            "commands": self._fleet.commands.run,
+        }
+        if "ingest" in roles:
+            tasks |= {
                 "revocations": self._fleet.revocations.run,
-                "commands": self._fleet.commands.run,
                 "events": self._events.run,
                 "statuses": self._statuses.run,
+            }
+        if "log" in roles:
+            tasks |= {
                 "publishing": self._portal.publishing.run,
-                "pushes": self._web_push.pusher.run,
-                "silences": self._web_push.silences.run,
-                "feed pushes": self._feed_pushes.run,
                 "forgetting": self._forgetting.run,
                 "theft map": self._theft_map.run,
                 "agreement notices": self._agreement_notices.run,
                 "packages": self._evidence.sweeping.run,
-                **({} if logs is None else {"logs": logs.run, "credits": self._bookings.run}),
-                **({} if reminders is None else {"reminders": reminders.run}),
-                **({} if self._town is None else {"town": self._town.run}),
-                **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),
-            }.items():
-                group.create_task(keep_running(name, part), name=name)
+            }
+        if "notify" in roles:
+            tasks |= {
+                "pushes": self._web_push.pusher.run,
+                "silences": self._web_push.silences.run,
+                "feed pushes": self._feed_pushes.run,
+            }
+            if reminders is not None:
+                tasks["reminders"] = reminders.run
+        if logs is not None:
+            is_keeping = "log" in roles
+            tasks["logs"] = logs.run if is_keeping else logs.follow
+            if is_keeping:
+                tasks["credits"] = self._bookings.run
+        if self._town is not None:
+            tasks["town"] = self._town.run
+        if self._config.metrics.listen is not None:
+            tasks["metrics"] = self._run_metrics
+        return tasks
 
     async def _run_metrics(self) -> None:
         """Serve the operator's metrics, on a listener of their own."""
@@ -246,16 +310,12 @@ class Relay:
                 await self._pairings.take_answer(row.device, answered)
             case Paired() as paired:
                 await self._pairings.take_paired(row.device, paired)
-                self._hub.doorbell_linked()
             case OwnerGone() as gone:
                 await self._pairings.take_gone(row.device, gone)
-                self._hub.doorbell_linked()
             case GuestLet() as let:
                 await self._pairings.take_guest(row.device, row, let)
-                self._hub.doorbell_linked()
             case GuestGone() as guest_gone:
                 await self._pairings.take_guest_gone(row.device, row, guest_gone)
-                self._hub.doorbell_linked()
             case PackageReady() as ready:
                 await self._evidence.delivery.take_ready(row.device, ready)
             case PackageUploaded() as uploaded:
@@ -264,6 +324,13 @@ class Relay:
                 await self._evidence.delivery.take_withdrawn(row.device, withdrawn)
             case _:
                 return
+
+    async def _check_ready(self) -> Readiness:
+        return Readiness(
+            is_broker_up=self._fleet.bus.is_connected,
+            is_database_up=await _answers(self._database.check),
+            is_serving=self._fleet.members.is_settled,
+        )
 
     async def _check_health(self) -> Health:
         return Health(

@@ -14,7 +14,8 @@ from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
-from relay.app.http import Health, HttpServices
+from relay.app.http import HttpServices
+from relay.app.probes import Health, Readiness
 from relay.base.clock import Clock, SimulatedClock, SystemClock
 from relay.base.metrics import Metrics
 from relay.config.settings import Config, LogConfig, host_of
@@ -97,6 +98,7 @@ class Parts:
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
     renew: Callable[[RenewalRequest], Awaitable[Renewal]]
     check_health: Callable[[], Awaitable[Health]]
+    check_ready: Callable[[], Awaitable[Readiness]]
     metrics: Metrics
 
 
@@ -138,6 +140,7 @@ def http_services(parts: Parts) -> HttpServices:
         enrol=parts.enrol,
         renew=parts.renew,
         check_health=parts.check_health,
+        check_ready=parts.check_ready,
         limits=config.limits,
         metrics=parts.metrics,
         town_clock=town_clock,

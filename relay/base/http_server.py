@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from types import FrameType
 
@@ -14,10 +15,15 @@ class QuietServer(uvicorn.Server):
     """A server that wakes for requests and for its end only; uvicorn's own looks ten times a
     second whether it is to end, and what the date is."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`drain` is awaited before the end, while requests are still answered."""
         super().__init__(config)
+        self._drain = drain
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     def stop(self) -> None:
         """End: requests under way are finished first."""
@@ -25,17 +31,25 @@ class QuietServer(uvicorn.Server):
         self._ending.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: a second SIGINT doesn't wait for requests under way."""
+        """Take a signal: a second one ends the drain, a second SIGINT requests under way too."""
+        event = self._hurry if self.should_exit else self._ending
         super().handle_exit(sig, frame)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it is closed already
-                self._loop.call_soon_threadsafe(self._ending.set)
+                self._loop.call_soon_threadsafe(event.set)
 
     async def main_loop(self) -> None:
         """Wait for the end."""
         self._loop = asyncio.get_running_loop()
         if not self.should_exit:
             await self._ending.wait()
+        if self._drain is None:
+            return
+        tasks = {asyncio.ensure_future(self._drain()), asyncio.ensure_future(self._hurry.wait())}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Dated:

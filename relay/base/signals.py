@@ -23,11 +23,12 @@ Topic = Literal[
     "theft_map",
     "credits",
     "feed",
+    "pushes",
 ]
 """What was changed: an entry was added to a log, one of them published, a request passed, an
 agreement's text stored, an answer to a release is due, a doorbell went offline, a budget grew, a
-neighbour's post or what somebody follows of them; the theft map's is given when a clock was wound,
-alone."""
+neighbour's post or what somebody follows of them, pushes wait for the process that sends them; the
+theft map's is given when a clock was wound, alone."""
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 LOOK_S = 60.0
 

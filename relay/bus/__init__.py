@@ -4,21 +4,31 @@
 which doorbells' events and states lie, `pullers` the batches that are taken from them.
 """
 
-from relay.bus.connection import REVOKED_SUBJECT, SIGNAL_SUBJECT, Bus, MessageHandler
+from relay.bus.connection import (
+    NEWS_SUBJECT,
+    REVOKED_SUBJECT,
+    SIGNAL_SUBJECT,
+    Bus,
+    MessageHandler,
+    NewsSubscription,
+)
 from relay.bus.inspection import BrokerState, StreamState
 from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
-from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, STATUS_STREAM
+from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, PARTITIONS, STATUS_STREAM
 
 __all__ = [
     "EVENTS_STREAM",
     "MAX_BATCH",
     "MAX_WAITING_EVENTS",
+    "NEWS_SUBJECT",
+    "PARTITIONS",
     "REVOKED_SUBJECT",
     "SIGNAL_SUBJECT",
     "STATUS_STREAM",
     "BrokerState",
     "Bus",
     "MessageHandler",
+    "NewsSubscription",
     "Puller",
     "StreamMessage",
     "StreamState",

@@ -5,6 +5,7 @@ commands and replies are plain messages, because commands are repeated until the
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from firmware.protocol.topics import ALL_REPLIES_SUBJECT, subject
@@ -32,10 +34,28 @@ PING_ALONE_S = 10
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
+RELAYS_SUBJECT = "relay"
 SIGNAL_SUBJECT = "relay.signal"
 """What relays tell each other; a doorbell may neither say nor hear it (relay/fleet/callout.py)."""
 
+NEWS_SUBJECT = "news"
+"""What relays tell each other for open pages; a doorbell may neither say nor hear it."""
+
 MessageHandler = Callable[[str, bytes], Awaitable[None]]
+
+
+class NewsSubscription:
+    """One topic of other relays' news, heard until it is unsubscribed."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+
+    async def unsubscribe(self) -> None:
+        """Hear no more."""
+        try:
+            await self._subscription.unsubscribe()
+        except NatsError as error:
+            raise BusUnavailable(f"can't unsubscribe: {error}") from error
 
 
 class Bus:
@@ -63,6 +83,7 @@ class Bus:
         self._has_streams = False
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._pullers: dict[str, Puller] = {}
+        self._shared: list[Subscription] = []
         self._own_id = secrets.token_bytes(8)
 
     @property
@@ -112,7 +133,8 @@ class Bus:
         """Close both connections; what was published is flushed first."""
         self._is_closing = True
         for client in self._opened:
-            await client.close()
+            with contextlib.suppress(OSError):  # it was being made again
+                await client.close()
         self._opened.clear()
 
     def on_reconnected(self, handler: Callable[[], Awaitable[None]]) -> None:
@@ -132,8 +154,8 @@ class Bus:
         await self._publish(subject(device, "command"), data)
 
     async def on_replies(self, handler: MessageHandler) -> None:
-        """Call `handler(subject, data)` with each reply of a doorbell."""
-        await self._subscribe(ALL_REPLIES_SUBJECT, handler)
+        """Call `handler(subject, data)` with each reply of a doorbell that no replica has taken."""
+        await self._subscribe(ALL_REPLIES_SUBJECT, handler, queue="relay")
 
     async def announce_revocation(self, device: str) -> None:
         """Publish to every relay that a doorbell is revoked."""
@@ -146,6 +168,14 @@ class Bus:
             await handler(data.decode())
 
         await self._subscribe(REVOKED_SUBJECT, decoded)
+
+    async def tell_relays(self, name: str, data: bytes) -> None:
+        """Tell every relay process something, this one too."""
+        await self._publish(f"{RELAYS_SUBJECT}.{name}", data)
+
+    async def on_relays(self, name: str, handler: MessageHandler) -> None:
+        """Call `handler(subject, data)` with what a relay process tells all, or this one."""
+        await self._subscribe(f"{RELAYS_SUBJECT}.{name}", handler)
 
     async def publish_signal(self, topic: str) -> None:
         """Tell every other relay that there may be work."""
@@ -160,6 +190,36 @@ class Bus:
 
         await self._subscribe(f"{SIGNAL_SUBJECT}.*", heard)
 
+    async def publish_news(self, topic: str, data: bytes) -> None:
+        """Tell every relay that follows a topic; this one doesn't hear itself."""
+        if not self._client.is_connected:
+            raise BusUnavailable("the broker is away")  # the client would keep it, or lose it
+        await self._publish(f"{NEWS_SUBJECT}.{topic}", self._own_id + data)
+
+    async def subscribe_news(
+        self, topic: str, handler: Callable[[bytes], Awaitable[None]]
+    ) -> NewsSubscription:
+        """Call `handler(data)` with what other relays tell under a topic."""
+        own_id = self._own_id
+
+        async def heard(message: Msg) -> None:
+            if not message.data.startswith(own_id):
+                await handler(message.data[len(own_id) :])
+
+        try:
+            return NewsSubscription(
+                await self._client.subscribe(f"{NEWS_SUBJECT}.{topic}", cb=heard)
+            )
+        except NatsError as error:
+            raise BusUnavailable(f"can't subscribe: {error}") from error
+
+    async def flush(self) -> None:
+        """Wait until the broker has taken all that was said here."""
+        try:
+            await self._client.flush()
+        except NatsError as error:
+            raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
+
     async def serve_callout(self, respond: Callable[[bytes], bytes | None]) -> None:
         """Serve the broker's auth callout requests. Replicas share the questions."""
 
@@ -168,7 +228,7 @@ class Bus:
             if response is not None:
                 await message.respond(response)
 
-        await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer)
+        self._shared.append(await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer))
         await self._client.flush()
 
     async def list_brokers(self) -> list[BrokerState]:
@@ -181,6 +241,13 @@ class Bus:
     async def list_streams(self) -> list[StreamState]:
         """Return how the streams of events and states are, or raise BusUnavailable."""
         return [await inspect_stream(self._client, one) for one in (EVENTS_STREAM, STATUS_STREAM)]
+
+    async def leave_shared(self) -> None:
+        """Leave to the replicas what they share: replies and callouts; those here are finished."""
+        shared, self._shared = self._shared, []
+        for subscription in shared:
+            with contextlib.suppress(NatsError, TimeoutError):
+                await subscription.drain()  # type: ignore[no-untyped-call]
 
     async def kick(self, device: str) -> int:
         """Disconnect every connection of this MQTT client id; return how many there were."""
@@ -224,11 +291,13 @@ class Bus:
         except NatsError as error:
             raise BusUnavailable(f"can't publish: {error}") from error
 
-    async def _subscribe(self, name: str, handler: MessageHandler) -> None:
+    async def _subscribe(self, name: str, handler: MessageHandler, queue: str = "") -> None:
         async def handle(message: Msg) -> None:
             await handler(message.subject, message.data)
 
-        await self._client.subscribe(name, cb=handle)
+        subscription = await self._client.subscribe(name, queue=queue, cb=handle)
+        if queue:
+            self._shared.append(subscription)
         await self._client.flush()
 
     def _tls_options(self) -> dict[str, Any]:  # Any: the client's keywords

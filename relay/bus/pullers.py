@@ -1,6 +1,7 @@
 """Pull consumers: batches of messages from one stream, to be settled one by one."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable
@@ -10,9 +11,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from firmware.protocol.topics import subject
 from relay.bus.complaints import Complaints
-from relay.bus.streams import DURABLE, Streams
-from relay.errors import BusUnavailable
+from relay.bus.streams import (
+    EVENTS_STREAM,
+    PARTITIONS,
+    STATUS_STREAM,
+    Streams,
+    durable_of,
+)
+from relay.errors import BusUnavailable, said
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +30,9 @@ PULL_LOST_S = PULL_EXPIRES_S + 1.0
 """The broker says when a request has run out; one of which it says nothing by then is lost."""
 REFUSED_S = 0.5
 REFUSALS_UNTIL_ENSURED = 40
+LEAST_SHARE = 32
+"""Of one batch, for each partition."""
+KINDS = {EVENTS_STREAM: "event", STATUS_STREAM: "status"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,34 +65,54 @@ class StreamMessage:
             raise BusUnavailable(f"can't acknowledge: {error}") from error
 
 
+@dataclass(slots=True)
+class _Lane:
+    """One partition's consumer: how much of the request under way hasn't come yet, and since when.
+
+    `is_new`: its consumer is made anew before the first request.
+    """
+
+    is_new: bool = True
+    is_open: bool = False
+    wanted: int = 0
+    asked_at: float = 0.0
+
+
 class Puller:
-    """Takes batches from one durable consumer; replicas share it."""
+    """Takes batches from the consumers of those partitions that this process works on: at first
+    all of them."""
 
     def __init__(self, client: Client, stream: str, streams: Streams) -> None:
         self._client = client
         self._stream = stream
         self._streams = streams
+        self._kind = KINDS[stream]
         self._complaints = Complaints(log)
         self._inbox = client.new_inbox()
-        # Holds at most what was asked for: MAX_BATCH, and the rest of one request before it.
-        # None: the request has lapsed.
+        # Holds at most what was asked for. None: something has changed.
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
-        self._wanted = 0
-        self._asked_at = 0.0
+        self._lanes = {partition: _Lane() for partition in range(PARTITIONS)}
+        self._strays: list[Msg] = []
         self._refusal, self._refusals = "", 0
 
     async def start(self) -> None:
-        """Subscribe to the pull consumer's inbox, and to the news of its leader."""
-        await self._client.subscribe(self._inbox, cb=self._arrived.put)
-        elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{self._stream}.{DURABLE}"
+        """Subscribe to the pull consumers' inbox, and to the news of their leaders."""
+        await self._client.subscribe(f"{self._inbox}.*", cb=self._arrived.put)
+        elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{self._stream}.*"
         await self._client.subscribe(elected, cb=self._on_leader)
 
     async def _on_leader(self, _message: Msg) -> None:
         self.lapse()  # what was asked of the one before is lost with it
 
+    def work_on(self, partitions: frozenset[int]) -> None:
+        """Take from the consumers of these partitions alone, from now on."""
+        self._lanes = {one: self._lanes.get(one) or _Lane() for one in sorted(partitions)}
+        self._arrived.put_nowait(None)
+
     def lapse(self) -> None:
-        """Forget the pull request under way: a broker that was away has forgotten it too."""
-        self._wanted = 0
+        """Forget the pull requests under way: a broker that was away has forgotten them too."""
+        for lane in self._lanes.values():
+            lane.wanted = 0
         self._arrived.put_nowait(None)
 
     async def next(self, limit: int = MAX_BATCH) -> list[StreamMessage]:
@@ -91,16 +122,25 @@ class Puller:
         """
         if self._refusal:
             await self._wait_for_leader()
+        await self._open_lanes()
         await self._ask_for(limit)
         batch: list[StreamMessage] = []
+        oldest = min(
+            (lane.asked_at for lane in self._lanes.values() if lane.is_open),
+            default=asyncio.get_running_loop().time(),
+        )
         try:
-            async with asyncio.timeout_at(self._asked_at + PULL_LOST_S):
+            async with asyncio.timeout_at(oldest + PULL_LOST_S):
                 first = await self._arrived.get()
             self._take(first, batch)
             while len(batch) < limit:
                 self._take(self._arrived.get_nowait(), batch)
         except (TimeoutError, asyncio.QueueEmpty):
             pass
+        strays, self._strays = self._strays, []
+        for message in strays:  # of partitions that were handed over
+            with contextlib.suppress(NatsError):
+                await message.nak()
         return batch
 
     async def _wait_for_leader(self) -> None:
@@ -111,32 +151,60 @@ class Puller:
         if self._refusals % REFUSALS_UNTIL_ENSURED == 0:  # no election takes so long: is it there?
             await self._streams.ensure()
 
+    async def _open_lanes(self) -> None:
+        closed = {name: lane for name, lane in self._lanes.items() if not lane.is_open}
+        done = await asyncio.gather(
+            *(
+                self._streams.take_over(self._stream, partition, is_anew=lane.is_new)
+                for partition, lane in closed.items()
+            ),
+            return_exceptions=True,
+        )
+        for lane, outcome in zip(closed.values(), done, strict=True):
+            if outcome is None:
+                lane.is_open, lane.is_new = True, False
+            elif isinstance(outcome, NatsError | TimeoutError):
+                self._refusal = said(outcome)
+            else:
+                raise outcome
+
     async def _ask_for(self, limit: int) -> None:
         now = asyncio.get_running_loop().time()
-        if self._wanted > 0 and now < self._asked_at + PULL_LOST_S:
-            return
-        request = {"batch": limit, "expires": int(PULL_EXPIRES_S * 1_000_000_000)}
-        api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{DURABLE}"
-        try:
-            await self._client.publish(api, json.dumps(request).encode(), reply=self._inbox)
-        except NatsError as error:
-            raise BusUnavailable(f"can't pull from {self._stream}: {error}") from error
-        self._wanted, self._asked_at = limit, now
+        share = max(LEAST_SHARE, limit // max(1, len(self._lanes)))
+        request = {"batch": share, "expires": int(PULL_EXPIRES_S * 1_000_000_000)}
+        data = json.dumps(request).encode()
+        for partition, lane in self._lanes.items():
+            if not lane.is_open or (lane.wanted > 0 and now < lane.asked_at + PULL_LOST_S):
+                continue
+            api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{durable_of(partition)}"
+            try:
+                await self._client.publish(api, data, reply=f"{self._inbox}.{partition}")
+            except NatsError as error:
+                raise BusUnavailable(f"can't pull from {self._stream}: {error}") from error
+            lane.wanted, lane.asked_at = share, now
 
     def _take(self, message: Msg | None, batch: list[StreamMessage]) -> None:
         if message is None:
             return
         status = (message.headers or {}).get("Status")
+        *_, place, device = message.subject.split(".")
+        lane = self._lanes.get(int(device if status is not None else place))
         if status is not None:
-            self._wanted = 0
-            if status not in {"404", "408"}:  # nothing there, or the request ran out
-                why = (message.headers or {}).get("Description", "").partition("\n")[0]
-                self._refusal = f"{status} {why}".strip()
+            if lane is not None:
+                lane.wanted = 0
+                if status not in {"404", "408"}:  # nothing there, or the request ran out
+                    lane.is_open = False
+                    why = (message.headers or {}).get("Description", "").partition("\n")[0]
+                    self._refusal = f"{status} {why}".strip()
             return
-        self._wanted, self._refusals = self._wanted - 1, 0
+        self._refusals = 0
+        if lane is None:
+            self._strays.append(message)
+            return
+        lane.wanted -= 1
         batch.append(
             StreamMessage(
-                subject=message.subject,
+                subject=subject(device, self._kind),
                 data=message.data,
                 attempts=message.metadata.num_delivered,
                 stored_ms=int(message.metadata.timestamp.timestamp() * 1000),

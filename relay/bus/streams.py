@@ -6,11 +6,16 @@
     $MQTT_*                 what the broker's MQTT side keeps for itself; only the replicas of those
                             that are there are the relay's business
 
+In both, the broker puts a doorbell's partition into the subject (`dw.event.7.abc…`), and each
+partition has a consumer. Whoever takes a partition over makes its consumer anew: what the last
+owner had and didn't acknowledge comes again at once, and nothing is handed to that one any more.
+
 A stream that is there is never refused for its settings. Where JetStream has no leader, as while
 brokers start or elect another, `Streams.ensure` waits as long as it takes.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from typing import Any
@@ -25,6 +30,7 @@ from nats.js.api import (
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    SubjectTransform,
 )
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
@@ -38,12 +44,17 @@ log = logging.getLogger(__name__)
 EVENTS_STREAM = "DW_EVENTS"
 STATUS_STREAM = "DW_STATUS"
 MQTT_STREAMS = ("$MQTT_sess", "$MQTT_msgs", "$MQTT_rmsgs", "$MQTT_out", "$MQTT_qos2in")
+_PREFIXES = {EVENTS_STREAM: "dw.event", STATUS_STREAM: "dw.status"}
 EVENTS_STREAM_MAX_BYTES = 1024**3
 MAX_WAITING_EVENTS = 64
 """Of one doorbell; overflow: the newest is dropped. A doorbell has 20 without a receipt under way,
 and tells each again until its receipt."""
-DURABLE = "relay"
-MAX_ACK_PENDING = 2000
+PARTITIONS = 16
+"""Never changes: a doorbell's messages lie in one of so many."""
+BEFORE_PARTITIONS = "relay"
+"""The one consumer that each stream had before."""
+MAX_ACK_PENDING = 10_000
+"""Of a partition: more than what a hundred doorbells that flood have waiting for their turn."""
 ACK_WAIT_S = 20.0
 API_TIMEOUT_S = 2.0
 AGAIN_S = 0.5
@@ -77,9 +88,53 @@ class Streams:
         streams = self._client.jetstream(timeout=API_TIMEOUT_S)
         for config in _streams():
             await self._ensure_stream(streams, config)
-        for name in (EVENTS_STREAM, STATUS_STREAM):
-            await streams.add_consumer(name, _consumer())  # creates or updates it
+        for name, subject in (
+            (EVENTS_STREAM, ALL_EVENTS_SUBJECT),
+            (STATUS_STREAM, ALL_STATUS_SUBJECT),
+        ):
+            await self._move_into_partitions(streams, name, subject)
         await self._replicate_mqtt()
+
+    async def take_over(self, stream: str, partition: int, *, is_anew: bool) -> None:
+        """Have a partition's consumer, made anew or as it is there. NatsError, TimeoutError."""
+        streams = self._client.jetstream(timeout=API_TIMEOUT_S)
+        after = 0
+        with contextlib.suppress(NotFoundError):
+            found = await streams.consumer_info(stream, durable_of(partition))
+            if not is_anew:
+                return
+            after = 0 if found.ack_floor is None else found.ack_floor.stream_seq
+            await streams.delete_consumer(stream, durable_of(partition))
+        await streams.add_consumer(stream, _consumer(stream, partition, after))
+
+    async def _move_into_partitions(
+        self, streams: JetStreamContext, name: str, subject: str
+    ) -> None:
+        """Store what waits since before there were partitions again, so that it is in one.
+
+        Broken off half-way it stores some of it twice, which ingest finds out.
+        """
+        info = await streams.stream_info(name, subjects_filter=subject)
+        if not info.state.subjects:
+            return
+        seq = 0
+        with contextlib.suppress(NotFoundError):
+            floor = (await streams.consumer_info(name, BEFORE_PARTITIONS)).ack_floor
+            seq = 0 if floor is None else floor.stream_seq
+        while True:
+            try:
+                message = await streams.get_msg(name, seq + 1, subject=subject, next=True)
+            except NotFoundError:
+                break
+            seq = message.seq or seq + 1
+            try:
+                await streams.publish(str(message.subject), message.data or b"")
+            except APIError as error:  # as much waits already; the doorbell tells it again
+                log.warning("a waiting message of %s isn't moved: %s", message.subject, said(error))
+        with contextlib.suppress(NotFoundError):
+            await streams.delete_consumer(name, BEFORE_PARTITIONS)
+        await streams.purge_stream(name, subject=subject)
+        log.warning("stream %s: what waited is in partitions now", name)
 
     async def _ensure_stream(self, streams: JetStreamContext, config: StreamConfig) -> None:
         try:
@@ -137,6 +192,7 @@ def _streams() -> list[StreamConfig]:
         StreamConfig(
             name=EVENTS_STREAM,
             subjects=[ALL_EVENTS_SUBJECT],
+            subject_transform=_into_partitions(ALL_EVENTS_SUBJECT, EVENTS_STREAM),
             retention=RetentionPolicy.WORK_QUEUE,
             storage=StorageType.FILE,
             max_bytes=EVENTS_STREAM_MAX_BYTES,
@@ -147,16 +203,33 @@ def _streams() -> list[StreamConfig]:
         StreamConfig(
             name=STATUS_STREAM,
             subjects=[ALL_STATUS_SUBJECT],
+            subject_transform=_into_partitions(ALL_STATUS_SUBJECT, STATUS_STREAM),
             storage=StorageType.FILE,
             max_msgs_per_subject=1,
         ),
     ]
 
 
-def _consumer() -> ConsumerConfig:
+def _into_partitions(subject: str, stream: str) -> SubjectTransform:
+    return SubjectTransform(
+        src=subject,
+        dest=f"{_PREFIXES[stream]}.{{{{partition({PARTITIONS},1)}}}}.{{{{wildcard(1)}}}}",
+    )
+
+
+def durable_of(partition: int) -> str:
+    """Return the name of a partition's consumer."""
+    return f"p{partition:02d}"
+
+
+def _consumer(stream: str, partition: int, after: int) -> ConsumerConfig:
+    """Return a consumer of what isn't acknowledged; of states all stay, so those after a number."""
+    is_queue = stream == EVENTS_STREAM
     return ConsumerConfig(
-        durable_name=DURABLE,
-        deliver_policy=DeliverPolicy.ALL,
+        durable_name=durable_of(partition),
+        filter_subject=f"{_PREFIXES[stream]}.{partition}.*",
+        deliver_policy=DeliverPolicy.ALL if is_queue else DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=None if is_queue else after + 1,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=ACK_WAIT_S,
         max_ack_pending=MAX_ACK_PENDING,

@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.settings_file import SettingFault, decode, read_toml
 from relay.base.networks import is_on_loopback
 from relay.config.postgresql_url import UrlFault
 from relay.config.settings import SECURITY_EXPECTED, Config
-from relay.config.values import DATABASE_EXPECTED, parse_database_url
+from relay.config.values import (
+    DATABASE_EXPECTED,
+    ROLES,
+    ROLES_EXPECTED,
+    Address,
+    parse_database_url,
+    parse_roles,
+)
 from relay.errors import ConfigError
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -32,7 +41,21 @@ def parse(document: Mapping[str, object], *, folder: Path) -> Config:
     _check_tables(config)
     _check_database(config)
     _check_log(config)
+    _check_roles(config)
     _check_origins(config)
+    return config
+
+
+def for_process(config: Config, *, roles: str | None, listen: Address | None) -> Config:
+    """Return the settings of one of several processes that share a file, or raise ConfigError."""
+    if listen is not None:
+        config = replace(config, listen=listen)
+    if roles is not None:
+        try:
+            config = replace(config, roles=parse_roles(roles))
+        except (ValueError, TypeError) as error:
+            raise ConfigError("--role", roles, f"{ROLES_EXPECTED}, with commas") from error
+        _check_roles(config)
     return config
 
 
@@ -62,6 +85,12 @@ def _check_tables(config: Config) -> None:
     for agency in agencies:
         if agencies.count(agency) > 1:
             raise ConfigError("oidc.agency", agency, "one provider for each agency")
+
+
+def _check_roles(config: Config) -> None:
+    if not config.database_url and config.roles != frozenset(ROLES):
+        expected = "all of them: only on PostgreSQL (database_url) is there more than one process"
+        raise ConfigError("roles", sorted(config.roles), expected)
 
 
 def _check_database(config: Config) -> None:

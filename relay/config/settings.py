@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.settings_file import SECRET
 from relay.config.values import (
+    ROLES,
     Address,
     AgencyId,
     BrokerUrl,
@@ -32,6 +33,7 @@ from relay.config.values import (
     Port,
     PushHosts,
     Replicas,
+    Roles,
     Sender,
     StunUrls,
     TurnUrls,
@@ -193,6 +195,12 @@ class MetricsConfig(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class EventsConfig(Struct, frozen=True, kw_only=True):
+    """How long events of doorbells are kept: at least as long as a picture of one."""
+
+    keep_days: Annotated[int, Meta(ge=30, le=3_650, description="30 to 3650 days")] = 180
+
+
 class ExampleConfig(Struct, frozen=True, kw_only=True):
     """The simulated clock of an example town, as the demo's."""
 
@@ -238,6 +246,11 @@ class Config(Struct, frozen=True, kw_only=True):
     """Where owners serve the app to themselves."""
     database_url: Annotated[DatabaseUrl, SECRET] = ""
     demo_passkeys: bool = False
+    roles: Roles = frozenset(ROLES)
+    """What this process does of the relay's work."""
+    drain_s: Annotated[
+        int, Meta(ge=0, le=60, description="a whole number of seconds from 0 to 60")
+    ] = 0
     broker: BrokerConfig
     bucket: BucketConfig
     postgresql: PostgresqlConfig = PostgresqlConfig()
@@ -250,6 +263,7 @@ class Config(Struct, frozen=True, kw_only=True):
     public: PublicConfig = PublicConfig()
     limits: LimitsConfig = NO_LIMITS
     metrics: MetricsConfig = MetricsConfig()
+    events: EventsConfig = EventsConfig()
     oidc: tuple[OidcConfig, ...] = ()
 
     @property

@@ -42,6 +42,9 @@ class IceUrl:
     transport: str
 
 
+ROLES = ("web", "ingest", "log", "notify")
+"""What a relay process may do: requests, doorbells' messages, both logs, pushes and mail."""
+ROLES_EXPECTED = f"some of {', '.join(ROLES)}"
 LOG_NAME_EXPECTED = "2 to 60 of a-z, 0-9, . and -, such as doorward.example.org"
 ORIGIN_EXPECTED = "http(s)://host[:port] without a path, such as http://localhost:8400"
 DATABASE_EXPECTED = (
@@ -85,6 +88,16 @@ def parse_origin(value: object) -> str:
     if text != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
         raise ValueError(value)
     return text
+
+
+def parse_roles(value: object) -> frozenset[str]:
+    """Parse a list of roles, or the command line's text with commas between them."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError(value)
+    if not names or len(set(names)) != len(names) or not set(names) <= set(ROLES):
+        raise ValueError(value)
+    return frozenset(names)
 
 
 def parse_log_name(value: object) -> str:
@@ -243,6 +256,7 @@ def address(expected: str) -> Parsed:
     return Parsed(parse_address, expected)
 
 
+Roles = Annotated[frozenset[str], Parsed(parse_roles, ROLES_EXPECTED)]
 Origin = Annotated[str, Parsed(parse_origin, ORIGIN_EXPECTED)]
 Origins = Annotated[
     tuple[str, ...], Parsed(_parse_origins, 'up to 8 origins, such as ["http://localhost:8420"]')

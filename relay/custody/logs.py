@@ -82,6 +82,12 @@ class Logs(LogEntries):
             for name, writer in self._writers.items():
                 group.create_task(writer.run(), name=f"log {name}")
 
+    async def follow(self) -> None:
+        """Hear of what another process publishes in both logs, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for name, writer in self._writers.items():
+                group.create_task(writer.follow(), name=f"following log {name}")
+
     def on_published(self, log: LogName, listener: Published) -> None:
         """Call `listener(size)` after a larger tree was published; it may be called for many."""
         self._writers[log].on_published(listener)

@@ -88,11 +88,14 @@ class Releases:
         )
         await rows.add(tx, release)
 
-    async def tell(self) -> None:
-        """Send the proofs of all releases that are logged by now, and what isn't logged."""
+    def send_refusals(self) -> None:
+        """Send what isn't logged, of what was taken here."""
         refusals, self._refusals = self._refusals, []
         for refusal in refusals:
             self._commands.dispatch(refusal)
+
+    async def tell(self) -> None:
+        """Send the proofs of all releases that are logged by now."""
         async with self._database.read() as tx:
             waiting = await rows.list_pending(tx)
         for release in waiting:

@@ -125,6 +125,14 @@ class Sequencer:
             with contextlib.suppress(Exception):
                 await self._let_go()
 
+    async def follow(self) -> None:
+        """Tell the listeners here of what others publish, until cancelled."""
+        while True:
+            async with self._database.read() as tx:
+                head = await logs.get_head(tx, self.name)
+            await self._tell(head.published_size)
+            await self._waiter.wait()
+
     async def compare(self) -> None:
         """Raise LogContradicts if this database is older than the published log.
 

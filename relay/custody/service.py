@@ -34,6 +34,7 @@ from relay.custody.slots import Slots
 from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
 from relay.fleet.commands import Commands
+from relay.fleet.members import Members
 from relay.store import fleet
 from relay.store.cache_file import CacheFile
 from relay.store.database import Database, Transaction
@@ -59,6 +60,7 @@ class CustodyService:
         commands: Commands,
         clock: Clock,
         public_url: str = "",
+        members: Members | None = None,
     ) -> None:
         """`public_url` is where the logs are read, if not from this relay."""
         self.logs = logs
@@ -74,6 +76,9 @@ class CustodyService:
         self._key_changes = KeyChanges(logs=logs, clock=clock)
         self._texts = AgreementTexts(shelf=shelf, database=database)
         self._waiter = database.signals.waiter("texts", "releases")
+        self._members = members
+        if members is not None:
+            members.on_change(self._waiter.wake)
         self._register_size = 0
         self._is_prepared = False
         logs.on_published("register", self._on_register)
@@ -113,6 +118,12 @@ class CustodyService:
         except BaseExceptionGroup as group:
             raise contradiction_in(group) or group from group
 
+    async def follow(self) -> None:
+        """Hear of what other processes publish, without keeping a log here, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.logs.follow(), name="following logs")
+            group.create_task(self._send_refusals(), name="refusals of releases")
+
     async def _on_register(self, size: int) -> None:
         self._register_size = size
         self._waiter.wake()
@@ -120,9 +131,18 @@ class CustodyService:
     async def _on_custody(self, _size: int) -> None:
         self._waiter.wake()
 
+    async def _send_refusals(self) -> None:
+        while True:
+            self._releases.send_refusals()
+            await self._waiter.wait()
+
     async def _tell(self) -> None:
         told_size = 0
         while True:
+            self._releases.send_refusals()
+            if self._members is not None and not self._members.leads("log"):
+                await self._waiter.wait()  # another process tells, or does so once this one is gone
+                continue
             if self._register_size > told_size:  # first: a backlog of slots takes its time
                 told_size = self._register_size
                 await self._tell_all(told_size)
@@ -156,6 +176,7 @@ def open_custody(
     database: Database,
     commands: Commands,
     clock: Clock,
+    members: Members | None = None,
     saved_stamps: CacheFile | None = None,
 ) -> CustodyService:
     """Build the custody service from the settings, or raise LogError."""
@@ -186,4 +207,5 @@ def open_custody(
         commands=commands,
         clock=clock,
         public_url=config.public_url,
+        members=members,
     )

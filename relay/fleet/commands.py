@@ -2,18 +2,22 @@
 
 What the broker hands to an MQTT subscriber can get lost, so a command is repeated after 1 s,
 2 s, 4 s … 30 s, and at once when its doorbell says that it is online, until its reply or its
-expiry. Every command is idempotent by id. What is *sent* is kept, and a relay that starts takes
-up what is unanswered; of owners' statements, which any session may send, a bounded number waits
-for one doorbell; and of what a doorbell brings about itself, of each kind only the newest about one
-package or commitment. What is *told* is of use now or not at all, and isn't kept. What is *asked*,
-while somebody waits for the reply, is of use to nobody later and often says where somebody is: it
-is never written down.
+expiry. Every command is idempotent by id. What is *sent* is kept; of owners' statements, which any
+session may send, a bounded number waits for one doorbell; and of what a doorbell brings about
+itself, of each kind only the newest about one package or commitment. What is *told* is of use now
+or not at all, and isn't kept. What is *asked*, while somebody waits for the reply, is of use to
+nobody later and often says where somebody is: it is never written down.
+
+Of several processes the owner of the doorbell's partition repeats what is kept (partitions.py).
+Whoever sends publishes once and tells the owner; the next owner takes up what is unanswered. One
+process takes a reply, stores it and tells all, so nobody repeats what is answered; told and asked
+commands stay with their process, to which their replies are handed on (command_signals.py).
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody, SealedStatement
@@ -22,17 +26,21 @@ from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.bus import Bus
 from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
+from relay.fleet.command_signals import CommandSignal, CommandSignals, asker_of, is_asked_by
 from relay.fleet.message_parser import parse_device_message
-from relay.fleet.pending_commands import Pending, PendingCommands
+from relay.fleet.partitions import Ownership, WholeFleet
+from relay.fleet.pending_commands import FIRST_REPEAT_S, PendingCommands
 from relay.store import commands, fleet
 from relay.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 60.0
+LOOK_BACK_MS = 600_000
+"""Each IDLE_S an owner looks for what was sent in that time, in case the sender's word got lost."""
 UNKNOWN_REPLIES = Rate(at_once=50, each_s=0.5)
-"""Replies of one doorbell to commands that this relay doesn't repeat: another replica's, or none's.
-Each costs a write, so a flood of them would hold up everybody's."""
+"""Replies of one doorbell to commands that this process doesn't repeat: another's, or none's. Each
+costs a look into the database, so a flood of them would hold up everybody."""
 ASK_TIMEOUT_S = 8.0
 FULL_RETRY_S = 60
 MAX_OF_KIND = 16
@@ -57,11 +65,25 @@ class _Asked:
 class Commands:
     """Sends commands and takes replies."""
 
-    def __init__(self, *, bus: Bus, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        database: Database,
+        clock: Clock,
+        partitions: Ownership | None = None,
+    ) -> None:
         self._bus = bus
         self._database = database
         self._clock = clock
+        self._partitions = partitions or WholeFleet()
+        self._signals = CommandSignals(bus, self._partitions)
         self._pending = PendingCommands()
+        self._sent: list[tuple[Command, bytes]] = []  # here, of partitions of others
+        self._ended: list[set[str]] = []  # what is answered while a look is under way
+        self._owned: frozenset[int] | None = None
+        self._looked_ms: int | None = None  # None: nothing was looked up yet
+        self._look_at = 0.0
         self._asked: dict[str, _Asked] = {}
         self._told: dict[tuple[str, type[CommandBody]], str] = {}
         self._wake = asyncio.Event()
@@ -71,14 +93,21 @@ class Commands:
     async def run(self) -> None:
         """Receive replies, and repeat unanswered commands, until cancelled."""
         if not self._is_listening:  # a supervisor may run this again
+            self._partitions.on_change(self._take_over)
+            await self._signals.start(
+                sent=self._hear_sent,
+                ended=self._hear_ended,
+                online=self._hear_online,
+                reply=self._take_own,
+            )
             await self._bus.on_replies(self.take_reply)
             self._is_listening = True
-        async with self._database.read() as tx:
-            left = await commands.unanswered(tx, now_ms=self._clock.wall_ms())
-        for command in left:
-            self._pending.add(command)
+        self._looked_ms = None
+        self._look_at = 0.0
         while True:
             self._wake.clear()
+            await self._look()
+            await self._publish_sent()
             delay_s = await self._publish_due()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):  # wait_for may lose a cancellation (3.11)
@@ -130,10 +159,11 @@ class Commands:
         async with self._database.read() as tx:
             if not await fleet.is_active(tx, device):
                 raise _unknown(device)
-        command = self._command(device, body, expires_ms)
+        command, data = self._encoded(self._signals.new_asked_id(), device, body, expires_ms)
         asked = _Asked(device=device, reply=asyncio.get_running_loop().create_future())
         self._asked[command.id] = asked
-        self.dispatch(command)
+        self._pending.add(command, data, is_kept=False)
+        self._wake.set()
         try:
             async with asyncio.timeout(timeout_s):
                 return await asked.reply
@@ -152,7 +182,7 @@ class Commands:
         async with self._database.read() as tx:
             if not await fleet.is_active(tx, device):
                 raise _unknown(device)
-        self._tell(*self._encoded(device, body, expires_ms))
+        self._tell(*self._encoded(self._signals.new_asked_id(), device, body, expires_ms))
         self._wake.set()
 
     async def send_to_each(self, bodies: Mapping[str, CommandBody], expires_ms: int) -> None:
@@ -161,7 +191,7 @@ class Commands:
             active = await fleet.active_devices(tx)
         for number, (device, body) in enumerate(bodies.items()):
             if device in active:
-                self._tell(*self._encoded(device, body, expires_ms))
+                self._tell(*self._encoded(self._signals.new_asked_id(), device, body, expires_ms))
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)  # there is more to do than this
         self._wake.set()
@@ -172,16 +202,15 @@ class Commands:
         """Keep a command as part of a transaction; `dispatch` it once that is committed."""
         if not await fleet.is_active(tx, device):
             raise _unknown(device)
-        command = self._command(device, body, expires_ms)
+        command, _ = self._encoded(new_id(), device, body, expires_ms)
         await commands.add(tx, command)
         return command
 
-    def _command(self, device: str, body: CommandBody, expires_ms: int) -> Command:
-        return self._encoded(device, body, expires_ms)[0]
-
-    def _encoded(self, device: str, body: CommandBody, expires_ms: int) -> tuple[Command, bytes]:
+    def _encoded(
+        self, command_id: str, device: str, body: CommandBody, expires_ms: int
+    ) -> tuple[Command, bytes]:
         command = Command(
-            id=new_id(),
+            id=command_id,
             device=device,
             time_ms=self._clock.wall_ms(),
             expires_ms=expires_ms,
@@ -194,43 +223,160 @@ class Commands:
 
     def dispatch(self, command: Command) -> None:
         """Publish a command now, and again until it is answered; one that it replaces no more."""
-        topic = commands.topic_of(command)
-        if topic is not None:
-            for other in self._pending.of_device(command.device):
-                if commands.topic_of(other) == topic:
-                    self._pending.drop(other.id)
-        self._pending.add(command)
+        if self._partitions.owns(command.device):
+            self._repeat(command)
+        else:
+            self._sent.append((command, command.encode()))
         self._wake.set()
 
     async def doorbell_online(self, device: str) -> None:
-        """Repeat this doorbell's unanswered commands at once."""
-        self._pending.hasten(device)
-        self._wake.set()
+        """Have this doorbell's unanswered commands repeated at once, by whoever repeats them."""
+        self._hasten(device)
+        await self._signals.tell("online", device)
 
     async def take_reply(self, subject: str, data: bytes) -> None:
-        """Store a doorbell's reply and wake the tasks that wait for it."""
-        try:
-            reply = parse_device_message(Reply, subject, data)
-        except WireError as error:
-            log.warning("reply on %s refused: %s", subject, error)
+        """Store a doorbell's reply, or wake the tasks that wait for it here or elsewhere."""
+        reply = _parse(subject, data)
+        if reply is None or self._settle(reply):
             return
+        command_id = reply.in_reply_to
+        if self._partitions.is_member(asker_of(command_id)):
+            await self._signals.forward(reply.device, command_id, data)
+        elif self._may_be_kept(reply) and not await self._store(reply):
+            # Of a process that is about to end, perhaps, or of one that isn't known yet.
+            await self._signals.forward(reply.device, command_id, data)
+
+    async def _take_own(self, subject: str, data: bytes) -> None:
+        """Take a reply to what was told or asked here, from the process that it came to."""
+        reply = _parse(subject, data)
+        if reply is not None:
+            self._settle(reply)
+
+    def _settle(self, reply: Reply) -> bool:
+        """Take a reply to what was told or asked here; return whether it is none of others."""
         asked = self._asked.get(reply.in_reply_to)
         if asked is not None:
             if asked.device == reply.device and not asked.reply.done():
                 asked.reply.set_result(reply.body)
-            return
-        if self._is_told(reply):
+        elif self._is_told(reply):
             self._pending.drop(reply.in_reply_to)
-            return
-        if not self._may_be_ours(reply):
-            return
-        async with self._database.begin() as tx:
-            await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
-        # Another replica may have stored the reply, or have replaced the command.
-        if self._is_of(reply):
-            self._pending.drop(reply.in_reply_to)
+        return is_asked_by(self._partitions.member, reply.in_reply_to)
 
-    def _may_be_ours(self, reply: Reply) -> bool:
+    async def _store(self, reply: Reply) -> bool:
+        """Store the reply to a command that is kept; return whether it is one."""
+        async with self._database.read() as tx:
+            row = await commands.get(tx, reply.in_reply_to)
+        if row is None or row.command.device != reply.device:
+            # One that was replaced: it isn't in the database any more.
+            if self._is_of(reply):
+                self._pending.drop(reply.in_reply_to)
+            return False
+        if row.answered_ms is None:
+            async with self._database.begin() as tx:
+                await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
+        # Also if it was stored before: whoever repeats it still hasn't heard.
+        self._end(reply.device, reply.in_reply_to)
+        await self._signals.tell("ended", reply.device, reply.in_reply_to)
+        return True
+
+    def _end(self, device: str, command_id: str) -> None:
+        for ended in self._ended:
+            ended.add(command_id)
+        command = self._pending.find(command_id)
+        if command is not None and command.device == device:
+            self._pending.drop(command_id)
+
+    async def _hear_sent(self, signal: CommandSignal) -> None:
+        if self._partitions.owns(signal.device):
+            await self._look_for(signal.device)
+
+    async def _hear_ended(self, signal: CommandSignal) -> None:
+        if signal.command is not None:
+            self._end(signal.device, signal.command)
+
+    async def _hear_online(self, signal: CommandSignal) -> None:
+        self._hasten(signal.device)
+
+    def _hasten(self, device: str) -> None:
+        self._pending.hasten(device)
+        self._wake.set()
+
+    def _take_over(self, owned: frozenset[int]) -> None:
+        """Repeat what is kept for doorbells of this process's partitions, and nothing else."""
+        for command in self._pending.kept():
+            if not self._partitions.owns(command.device):
+                self._pending.drop(command.id)
+        if owned - (self._owned or frozenset()):
+            self._looked_ms = None
+            self._look_at = 0.0
+            self._wake.set()
+        self._owned = owned
+
+    async def _look(self) -> None:
+        """Take up what is unanswered: all of it after partitions were taken over, else the newest.
+
+        For the newest it is a safeguard, as whoever sends tells the owner.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._look_at:
+            return
+        self._look_at = now + IDLE_S
+        now_ms, looked_ms = self._clock.wall_ms(), self._looked_ms
+        self._looked_ms = now_ms
+        try:
+            with self._looking() as ended:
+                async with self._database.read() as tx:
+                    left = await commands.unanswered(
+                        tx,
+                        now_ms=now_ms,
+                        since_ms=0 if looked_ms is None else looked_ms - LOOK_BACK_MS,
+                        is_wanted=self._partitions.owns,
+                    )
+        except BaseException:
+            self._looked_ms, self._look_at = None, 0.0
+            raise
+        for command in left:
+            self._take_up(command, ended)
+
+    async def _look_for(self, device: str) -> None:
+        """Take up what was sent to one doorbell elsewhere, where it was published a moment ago."""
+        with self._looking() as ended:
+            async with self._database.read() as tx:
+                left = await commands.unanswered(tx, now_ms=self._clock.wall_ms(), of=device)
+        waiting = {command.id for command in left}
+        for command in self._pending.kept_of(device):
+            if command.id not in waiting:  # replaced
+                self._pending.drop(command.id)
+        at = asyncio.get_running_loop().time() + FIRST_REPEAT_S
+        for command in left:
+            self._take_up(command, ended, at)
+        self._wake.set()
+
+    def _take_up(self, command: Command, ended: set[str], at: float = 0.0) -> None:
+        if command.id in self._pending or command.id in ended:
+            return
+        if self._partitions.owns(command.device):
+            self._pending.add(command, at=at)
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator[set[str]]:
+        """Yield what was answered since the block began, though the look shows it unanswered."""
+        ended: set[str] = set()
+        self._ended.append(ended)
+        try:
+            yield ended
+        finally:
+            self._ended.remove(ended)
+
+    def _repeat(self, command: Command) -> None:
+        topic = commands.topic_of(command)
+        if topic is not None:
+            for other in self._pending.kept_of(command.device):
+                if commands.topic_of(other) == topic:
+                    self._pending.drop(other.id)
+        self._pending.add(command)
+
+    def _may_be_kept(self, reply: Reply) -> bool:
         """Return whether a reply is looked up: it answers a command of ours, or there are few."""
         if self._is_of(reply):
             return True
@@ -256,7 +402,17 @@ class Commands:
         kind = (command.device, type(command.body))
         self._pending.drop(self._told.get(kind, ""))
         self._told[kind] = command.id
-        self._pending.add(command, data)
+        self._pending.add(command, data, is_kept=False)
+
+    async def _publish_sent(self) -> None:
+        """Publish once what was sent here to doorbells of others' partitions, and tell the owner.
+
+        The owner first: it mustn't hear of the answer before it hears of the command.
+        """
+        sent, self._sent = self._sent, []
+        for command, data in sent:
+            await self._signals.tell("sent", command.device)
+            await self._publish(command, data)
 
     async def _publish_due(self) -> float:
         """Publish the commands that are due; return the time until the next."""
@@ -265,14 +421,23 @@ class Commands:
             if now_ms >= pending.command.expires_ms:
                 self._pending.drop(pending.command.id)
                 continue
-            await self._publish(pending)
+            await self._publish(pending.command, pending.data)
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
         due = self._pending.next_at()
-        return IDLE_S if due is None else max(0.0, due - loop.time())
+        next_at = self._look_at if due is None else min(due, self._look_at)
+        return max(0.0, next_at - loop.time())
 
-    async def _publish(self, pending: Pending) -> None:
+    async def _publish(self, command: Command, data: bytes) -> None:
         try:
-            await self._bus.publish_command(pending.command.device, pending.data)
+            await self._bus.publish_command(command.device, data)
         except BusUnavailable as error:
-            log.warning("command %s waits for the broker: %s", pending.command.id, error)
+            log.warning("command %s waits for the broker: %s", command.id, error)
+
+
+def _parse(subject: str, data: bytes) -> Reply | None:
+    try:
+        return parse_device_message(Reply, subject, data)
+    except WireError as error:
+        log.warning("reply on %s refused: %s", subject, error)
+        return None

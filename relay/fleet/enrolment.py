@@ -137,7 +137,6 @@ class EnrolmentService:
                 revoked_ms=None,
                 state="offline",
                 state_since_ms=now_ms,
-                last_seq=0,
             ),
         )
         return issued

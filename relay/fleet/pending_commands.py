@@ -20,6 +20,7 @@ class Pending:
 
     command: Command
     data: bytes
+    is_kept: bool
     next_at: float = 0.0
     wait_s: float = FIRST_REPEAT_S
 
@@ -49,12 +50,18 @@ class PendingCommands:
         """Return a doorbell's commands."""
         return [pending.command for pending in self._by_device.get(device, {}).values()]
 
-    def add(self, command: Command, data: bytes | None = None) -> None:
-        """Add a command, which is due at once; `data` is its encoding, if that was made."""
-        pending = Pending(command=command, data=command.encode() if data is None else data)
+    def add(
+        self, command: Command, data: bytes | None = None, *, is_kept: bool = True, at: float = 0.0
+    ) -> None:
+        """Add a command, due at once or at a time; `data` is its encoding, if that was made.
+
+        `is_kept` says that the database has it too.
+        """
+        data = command.encode() if data is None else data
+        pending = Pending(command=command, data=data, is_kept=is_kept)
         self._by_id[command.id] = pending
         self._by_device.setdefault(command.device, {})[command.id] = pending
-        self._schedule(pending, 0.0)
+        self._schedule(pending, at)
 
     def drop(self, command_id: str) -> None:
         """Forget a command, if it waits."""
@@ -65,6 +72,15 @@ class PendingCommands:
         del self._by_device[device][command_id]
         if not self._by_device[device]:
             del self._by_device[device]
+
+    def kept(self) -> list[Command]:
+        """Return the commands that the database has too."""
+        return [pending.command for pending in self._by_id.values() if pending.is_kept]
+
+    def kept_of(self, device: str) -> list[Command]:
+        """Return those of one doorbell."""
+        waiting = self._by_device.get(device, {}).values()
+        return [pending.command for pending in waiting if pending.is_kept]
 
     def hasten(self, device: str) -> None:
         """Have a doorbell's commands due at once, and repeated soon."""

@@ -8,6 +8,7 @@ their own, one for each browser.
 """
 
 import logging
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,17 +32,9 @@ from firmware.protocol.events import (
     SlotCommitted,
     Thumbnail,
 )
-from relay.store import (
-    carried_events,
-    door_notices,
-    events,
-    people,
-    push,
-    routing,
-    silences,
-    thumbnails,
-)
+from relay.store import door_notices, events, people, push, routing, silences, thumbnails
 from relay.store.database import Transaction
+from relay.store.event_cursors import Cursor
 from relay.store.events import EventRow
 from relay.store.push import PushRow
 
@@ -98,16 +91,42 @@ def is_carried(event: Event) -> bool:
     )
 
 
-async def is_about_nobody(tx: Transaction, event: Event) -> bool:
-    """Return whether an event names the passkey of an account that isn't here (any more)."""
-    if not isinstance(event.body, Note | OwnerGone | Paired):
-        return False
-    return bool(await people.unknown_credentials(tx, [event.body.credential_id]))
+def needs_turn(event: Event) -> bool:
+    """Return whether processing it reads or writes what isn't its doorbell's own: logs, owners."""
+    return isinstance(
+        event.body, ReleaseCommitted | KeyChangeCommitted | RefusalsCounted | DoorNoticeTold
+    )
 
 
-async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Custody) -> FollowUp:
-    """Process one such event, whose id is not known yet."""
-    await carried_events.add(tx, event, received_ms=received_ms)
+def passkey_of(event: Event) -> str | None:
+    """Return the passkey without whose account an event is dropped, if it is for one."""
+    return event.body.credential_id if isinstance(event.body, Note | OwnerGone | Paired) else None
+
+
+async def unknown_passkeys(tx: Transaction, told: Iterable[Event]) -> set[str]:
+    """Return the passkeys named in these events that no account has (any more).
+
+    The others stay until the end of the transaction.
+    """
+    named: set[str] = set()
+    for event in told:
+        if isinstance(event.body, SlotCommitted):
+            named.update(note.credential_id for note in event.body.notes)
+        elif (own := passkey_of(event)) is not None:
+            named.add(own)
+    return await people.unknown_credentials(tx, named) if named else set()
+
+
+async def carry(
+    tx: Transaction,
+    event: Event,
+    *,
+    received_ms: int,
+    custody: Custody,
+    cursor: Cursor,
+    unknown: Container[str],
+) -> FollowUp:
+    """Process one such event, which is new; `unknown` are the passkeys that no account has."""
     match event.body:
         case Thumbnail() as told:
             if await thumbnails.add(tx, event.device, told, received_ms=received_ms):
@@ -136,11 +155,10 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
             await door_notices.end(tx, event.device, notice_id)
         case SlotCommitted() as told:
             await custody.take(tx, event)
-            unknown = await people.unknown_credentials(
-                tx, {note.credential_id for note in told.notes}
-            )
             own = [note for note in told.notes if note.credential_id not in unknown]
-            notes = await events.add_slot_notes(tx, event, own, received_ms=received_ms)
+            notes = await events.add_slot_notes(
+                tx, event, own, received_ms=received_ms, cursor=cursor
+            )
             return FollowUp(notes=tuple(notes))
         case ReleaseCommitted() | KeyChangeCommitted() | RefusalsCounted():
             await custody.take(tx, event)

@@ -1,24 +1,38 @@
-"""Ingest of doorbells' states: presence and health, into the database and the hub."""
+"""Ingest of doorbells' states: presence and health, into the database and the hub.
+
+A state that comes alone is committed at once. Otherwise what comes within EACH_S is committed
+together: one read, one statement a table, one sync, however many doorbells there are.
+"""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
+
+import msgspec
 
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import Status
 from relay.base.clock import Clock
-from relay.bus import Bus, StreamMessage
-from relay.errors import BusUnavailable
+from relay.bus import MAX_BATCH, Bus, Puller, StreamMessage
+from relay.errors import BusUnavailable, PartitionLost, said
 from relay.fleet.boots import BootHistory, judge
-from relay.fleet.message_parser import parse_device_message
-from relay.ingest.events import BROKER_AWAY_S
+from relay.fleet.message_parser import parse_status
+from relay.fleet.partitions import partition_of
+from relay.ingest.event_batches import UNUSABLE
+from relay.ingest.events import BROKER_AWAY_S, DATABASE_AWAY_S, retry_all
+from relay.ingest.fence import Fence, Owned
 from relay.ingest.health import is_news
-from relay.store import fleet, health, silences
-from relay.store.database import Database, Transaction
+from relay.store import fleet, silences, statuses
+from relay.store.database import AWAY, Database, Transaction
 from relay.store.health import HealthRow
+from relay.store.statuses import StatusRow
 
 log = logging.getLogger(__name__)
+
+EACH_S = 1.0
 
 OnlineHook = Callable[[str], Awaitable[None]]
 """Is called with a doorbell's id each time that it says it is online."""
@@ -38,6 +52,35 @@ class Notices(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    delivery: StreamMessage
+    status: Status
+
+
+@dataclass(slots=True)
+class _Changed:
+    """What a batch changes in the database, by doorbell."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, HealthRow] = field(default_factory=dict)
+    histories: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _News:
+    """What is to be said after the commit; doorbells in the order in which they were heard."""
+
+    notices: list[Callable[[], None]] = field(default_factory=list)
+    online: dict[str, None] = field(default_factory=dict)
+    cloned: dict[str, None] = field(default_factory=dict)
+
+    def add(self, other: "_News") -> None:
+        self.notices += other.notices
+        self.online |= other.online
+        self.cloned |= other.cloned
+
+
 class StatusIngest:
     """The ingest task of doorbells' states."""
 
@@ -50,9 +93,12 @@ class StatusIngest:
         notices: Notices,
         online_hooks: Sequence[OnlineHook] = (),
         cloned_hooks: Sequence[ClonedHook] = (),
+        partitions: Owned | None = None,
     ) -> None:
         self._bus = bus
-        self._database = database
+        self._fence = Fence(database, partitions)
+        self._partitions = partitions
+        self._puller: Puller | None = None
         self._clock = clock
         self._notices = notices
         self._online_hooks = tuple(online_hooks)
@@ -60,72 +106,132 @@ class StatusIngest:
 
     async def run(self) -> None:
         """Process states until cancelled."""
-        puller = await self._bus.statuses()
+        puller = await self._begin()
+        loop = asyncio.get_running_loop()
         while True:
+            batch: list[StreamMessage] = []
             try:
-                for delivery in await puller.next():
-                    await self.take(delivery)
+                batch = await puller.next()
+                begun_s = loop.time()
+                await self.take(batch)
             except BusUnavailable as error:
                 log.warning("status ingest waits for the broker: %s", error)
                 await asyncio.sleep(BROKER_AWAY_S)
+                continue
+            except AWAY as error:
+                log.warning("status ingest waits for the database: %s", said(error))
+                await asyncio.sleep(DATABASE_AWAY_S)
+                await retry_all(batch)
+                continue
+            if batch and len(batch) < MAX_BATCH:
+                await asyncio.sleep(begun_s + EACH_S - loop.time())
 
-    async def take(self, delivery: StreamMessage) -> None:
-        """Process one state."""
-        try:
-            status = parse_device_message(Status, delivery.subject, delivery.data)
-        except WireError as error:
-            log.warning("status on %s refused: %s", delivery.subject, error)
-            await delivery.discard()
-            return
-        async with self._database.begin() as tx:
-            has_changed = await fleet.set_state(
-                tx, status.device, status.state, since_ms=self._clock.wall_ms()
-            )
-            if has_changed:
-                await self._set_due(tx, status)
-            news = await self._keep_health(tx, status)
-            is_cloned = await self._look_for_clone(tx, status, delivery.stored_ms)
-        if has_changed:
-            self._notices.state_changed(status.device, status.state)
-        if news is not None:
-            self._notices.health_changed(status.device, news)
-        if status.state == "online":
+    async def _begin(self) -> Puller:
+        if self._puller is None:  # a supervisor may run this again
+            self._puller = await self._bus.statuses()
+            if self._partitions is not None:
+                self._puller.work_on(self._partitions.owned)
+                self._partitions.on_change(self._puller.work_on)
+        return self._puller
+
+    async def take(self, deliveries: Sequence[StreamMessage]) -> None:
+        """Process states, in the order in which they were told."""
+        told: list[_Told] = []
+        for delivery in deliveries:
+            try:
+                status = parse_status(delivery.subject, delivery.data)
+            except WireError as error:
+                log.warning("status on %s refused: %s", delivery.subject, error)
+                await delivery.discard()
+                continue
+            told.append(_Told(delivery=delivery, status=status))
+        told, news = await self._commit_what_is_ours(told)
+        for notice in news.notices:
+            notice()
+        for device in news.online:
             for hook in self._online_hooks:
-                await hook(status.device)
-        if is_cloned:
+                await hook(device)
+        for device in news.cloned:
             for hook in self._cloned_hooks:
-                await hook(status.device)
-        await delivery.ack()
+                await hook(device)
+        for one in told:
+            await one.delivery.ack()
 
-    async def _set_due(self, tx: Transaction, status: Status) -> None:
-        """Start, or stop, the time after which the doorbell's owners are told of its silence."""
-        if status.state == "offline":
-            await silences.set_offline(tx, status.device, since_ms=self._clock.wall_ms())
-        else:
-            await silences.set_online(tx, status.device)
+    async def _commit_what_is_ours(self, told: list[_Told]) -> tuple[list[_Told], _News]:
+        """Commit; leave out what is of a partition that another process has now."""
+        while told:
+            try:
+                return told, await self._commit(told)
+            except PartitionLost as error:
+                lost = error.partition
+                told = [one for one in told if partition_of(one.status.device) != lost]
+            except UNUSABLE:
+                log.exception("%d states can't be committed together", len(told))
+                return await self._commit_halves(told)
+        return [], _News()
 
-    async def _look_for_clone(self, tx: Transaction, status: Status, stored_ms: int) -> bool:
-        """Return whether it is an online doorbell whose card is known to be in two devices."""
+    async def _commit_halves(self, told: list[_Told]) -> tuple[list[_Told], _News]:
+        """Commit without the state that breaks the others'; that one is discarded."""
+        if len(told) == 1:
+            await told[0].delivery.discard()
+            return [], _News()
+        middle = len(told) // 2
+        first, news = await self._commit_what_is_ours(told[:middle])
+        second, more = await self._commit_what_is_ours(told[middle:])
+        news.add(more)
+        return [*first, *second], news
+
+    async def _commit(self, told: Sequence[_Told]) -> _News:
+        now_ms, news = self._clock.wall_ms(), _News()
+        devices = {one.status.device for one in told}
+        async with self._fence.begin(devices) as tx:
+            rows = await statuses.read(tx, devices)
+            changed = _Changed()
+            for one in told:
+                if (row := rows.get(one.status.device)) is not None:
+                    await self._apply(tx, one, row, changed, news, now_ms)
+            await statuses.set_states(tx, changed.states, since_ms=now_ms)
+            await silences.set_offline(tx, _in_state(changed, "offline"), since_ms=now_ms)
+            await silences.set_online(tx, _in_state(changed, "online"))
+            await statuses.put_health(tx, changed.reports)
+            await statuses.put_histories(tx, changed.histories)
+        return news
+
+    async def _apply(
+        self,
+        tx: Transaction,
+        told: _Told,
+        row: StatusRow,
+        changed: _Changed,
+        news: _News,
+        now_ms: int,
+    ) -> None:
+        """Bring a doorbell's row forward by one status."""
+        status, device = told.status, told.status.device
+        if status.state != row.state:
+            row.state = changed.states[device] = status.state
+            news.notices.append(partial(self._notices.state_changed, device, status.state))
+        if status.health is not None:  # its will message knows nothing: the last word stays
+            report = HealthRow(received_ms=now_ms, health=status.health)
+            if is_news(None if row.health is None else row.health.health, status.health):
+                news.notices.append(partial(self._notices.health_changed, device, report))
+            row.health = changed.reports[device] = report
         if status.state != "online":
-            return False
-        text = await fleet.boot_history(tx, status.device)
-        before = BootHistory() if text is None else decode(BootHistory, text.encode())
-        history, verdict = judge(before, status, stored_ms)
+            return
+        news.online[device] = None
+        before = BootHistory() if row.history is None else decode(BootHistory, row.history.encode())
+        history, verdict = judge(before, status, told.delivery.stored_ms)
         if history != before:
-            await fleet.keep_boot_history(tx, status.device, history.encode().decode())
+            text = msgspec.json.encode(history, order="sorted").decode()
+            row.history = changed.histories[device] = text
         if verdict == "other_line":
-            log.warning("doorbell %s: its card is from a backup, or was copied", status.device)
-        if verdict == "cloned" and await fleet.mark_cloned(
-            tx, status.device, cloned_ms=self._clock.wall_ms()
-        ):
-            log.error("doorbell %s: another device uses a copy of its card", status.device)
-        return await fleet.is_cloned(tx, status.device)
+            log.warning("doorbell %s: its card is from a backup, or was copied", device)
+        if verdict == "cloned" and await fleet.mark_cloned(tx, device, cloned_ms=now_ms):
+            log.error("doorbell %s: another device uses a copy of its card", device)
+        row.is_cloned = row.is_cloned or verdict == "cloned"
+        if row.is_cloned:
+            news.cloned[device] = None
 
-    async def _keep_health(self, tx: Transaction, status: Status) -> HealthRow | None:
-        """Store the doorbell's health report; return it if it changes anything displayed."""
-        if status.health is None:  # its will message knows nothing: the last word stays
-            return None
-        before = await health.get(tx, status.device)
-        row = HealthRow(received_ms=self._clock.wall_ms(), health=status.health)
-        await health.put(tx, status.device, row)
-        return row if is_news(None if before is None else before.health, status.health) else None
+
+def _in_state(changed: _Changed, state: str) -> list[str]:
+    return [device for device, now in changed.states.items() if now == state]

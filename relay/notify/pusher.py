@@ -3,7 +3,8 @@
     ingest commits a PushWanted ─► one row a browser ─► send ─► row deleted
 
 A message is kept until it was sent, refused or is over, so that a relay that is killed goes on
-with it; then it may arrive twice, and replaces itself by its topic. Nobody waits for a push
+with it; then it may arrive twice, and replaces itself by its topic. Of several processes in the
+role `notify` one sends all, and the others tell it that messages wait. Nobody waits for a push
 service. An account has a few at a time on their way, so that one that points to a service that
 never answers holds up only itself.
 """
@@ -18,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from firmware.protocol.encoding import WireError, b64u, unb64u
 from relay.base.clock import Clock
+from relay.fleet.members import Members
 from relay.notify.push_sender import Outcome
 from relay.store import push
 from relay.store.database import Database
@@ -47,6 +49,7 @@ class Pusher:
         database: Database,
         clock: Clock,
         sender: Sender,
+        members: Members | None = None,
         first_retry_s: float = FIRST_RETRY_S,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -58,24 +61,46 @@ class Pusher:
         # Bounded by what `push.queue` lets in; overflow: it is dropped there.
         self._taken: asyncio.Queue[PushRow] = asyncio.Queue()
         self._under_way: set[tuple[str, str, str]] = set()
+        self._members = members
+        self._waiter = database.signals.waiter("pushes")
+        if members is not None:
+            members.on_change(self._waiter.wake)
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def send(self, rows: Sequence[PushRow]) -> None:
-        """Send committed messages in the background."""
+        """Send committed messages in the background, or have them sent."""
+        if not rows:
+            return
+        if not self._is_sending:
+            self._database.signals.give(["pushes"])
+            return
         for row in rows:
             self._taken.put_nowait(row)
+
+    @property
+    def _is_sending(self) -> bool:
+        return self._members is None or self._members.leads("notify")
 
     async def run(self) -> None:
         """Send until cancelled."""
         self._under_way.clear()
-        async with self._database.read() as tx:
-            self.send(await push.list_waiting(tx, now_ms=self._clock.wall_ms()))
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._look(), name="pushes of others")
             while True:
                 row = await self._taken.get()
                 if row.key not in self._under_way:
                     self._under_way.add(row.key)
                     group.create_task(self._deliver(row), name=f"push {row.event_id}")
+
+    async def _look(self) -> None:
+        """Take what other processes have committed, and what an earlier one has left."""
+        while True:
+            if self._is_sending:
+                async with self._database.read() as tx:
+                    waiting = await push.list_waiting(tx, now_ms=self._clock.wall_ms())
+                for row in waiting:
+                    self._taken.put_nowait(row)
+            await self._waiter.wait()
 
     async def _deliver(self, row: PushRow) -> None:
         try:

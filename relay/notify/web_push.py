@@ -2,6 +2,7 @@
 
 from relay.base.clock import Clock
 from relay.config.settings import Config
+from relay.fleet.members import Members
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey
 from relay.notify.push_sender import PushSender, push_http
@@ -15,7 +16,13 @@ class WebPush:
     """The relay's Web Push; `aclose` closes its connections."""
 
     def __init__(
-        self, config: Config, database: Database, clock: Clock, *, machine: Clock | None = None
+        self,
+        config: Config,
+        database: Database,
+        clock: Clock,
+        *,
+        machine: Clock | None = None,
+        members: Members | None = None,
     ) -> None:
         """`machine` is the machine's own clock, if `clock` isn't: push services go by theirs."""
         self._http = push_http()
@@ -30,7 +37,7 @@ class WebPush:
             contact=config.push_contact,
             clock=machine or clock,
         )
-        self.pusher = Pusher(database=database, clock=clock, sender=self.sender)
+        self.pusher = Pusher(database=database, clock=clock, sender=self.sender, members=members)
         self.silences = Silences(database=database, clock=clock, pusher=self.pusher)
 
     async def aclose(self) -> None:

@@ -170,10 +170,12 @@ class Ceremonies:
         ceremony = await self._take("login", ceremony_id)
         assertion = parse_login(credential)
         async with self._database.begin() as tx:
-            account, key = await self._check(tx, assertion, ceremony.challenge, caller)
-            token = await open_session(tx, account, self._clock.wall_ms(), caller)
-        self._lockout.succeeded(caller.address, account.id)
-        return SignedIn(token=token, account=account, passkey=key)
+            checked = await self._check(tx, assertion, ceremony.challenge, caller)
+            if not isinstance(checked, SignInRefused):
+                account, key = checked
+                token = await open_session(tx, account, self._clock.wall_ms(), caller)
+                return SignedIn(token=token, account=account, passkey=key)
+        raise checked
 
     async def start_confirming(self, what: str, session_id: str, origin: str = "") -> Started:
         """Start a fresh passkey check of a signed-in person before the action `what`.
@@ -205,30 +207,35 @@ class Ceremonies:
             raise SignInRefused("ceremony", "that was begun in another session; start again")
         assertion = parse_login(credential)
         async with self._database.begin() as tx:
-            account, _ = await self._check(tx, assertion, ceremony.challenge, caller)
-        self._lockout.succeeded(caller.address, account.id)
-        return account
+            checked = await self._check(tx, assertion, ceremony.challenge, caller)
+        if isinstance(checked, SignInRefused):
+            raise checked
+        return checked[0]
 
     async def _check(
         self, tx: Transaction, assertion: Assertion, challenge: bytes, caller: Caller
-    ) -> tuple[Account, PasskeyKey]:
-        """Return the account whose passkey answered, or raise SignInRefused, RateExceeded."""
+    ) -> tuple[Account, PasskeyKey] | SignInRefused:
+        """Return the account whose passkey answered, or raise SignInRefused, RateExceeded.
+
+        What is returned refused was counted in this transaction, which has to be committed.
+        """
         known = await people.find_credential(tx, assertion.credential_id)
         account = None if known is None else await people.find_account(tx, known.account_id)
         if known is None or account is None or account.role != self._role:
             raise SignInRefused("passkey", "this passkey isn't registered here")
         if known.is_demo and not self._site.has_demo_passkeys:
             raise SignInRefused("demo_passkey", "this relay takes no demo passkeys")
-        self._lockout.check(caller.address, account.id)
+        await self._lockout.check(tx, caller.address, account.id)
         key = passkey_of(known)
         try:
             count = check_login(assertion, key, challenge)
             # WebAuthn 7.2 step 22: a counter that doesn't rise means a cloned authenticator.
             if (count or known.sign_count) and count <= known.sign_count:
                 raise SignInRefused("passkey", "this passkey's counter went back; was it copied?")
-        except SignInRefused:
-            self._lockout.failed(caller.address, account.id)
-            raise
+        except SignInRefused as refusal:
+            await self._lockout.failed(tx, caller.address, account.id)
+            return refusal
+        await self._lockout.succeeded(tx, caller.address, account.id)
         await people.set_sign_count(tx, known.credential_id, count)
         return account, key
 

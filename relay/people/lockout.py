@@ -2,26 +2,23 @@
 
 What is counted is the pair of address and account: a stranger who guesses doesn't lock an account
 for its owner, who comes from elsewhere, and one bad passkey doesn't lock an office out of its
-other accounts. Kept in memory by each replica, in bounds, like every allowance.
+other accounts. Counted in the database, for a day: who guesses gains nothing by asking another
+process, or by one that is started anew.
 """
 
 import math
-from dataclasses import dataclass
 
-from relay.base.allowances import MAX_REMEMBERED, RateExceeded
+from relay.base.allowances import RateExceeded
 from relay.base.clock import Clock
 from relay.base.networks import stranger
+from relay.people.secrets import hash_of
+from relay.store import sign_in_failures
+from relay.store.database import Transaction
+from relay.store.sign_in_failures import Failures
 
 FREE_FAILURES = 3
 FIRST_WAIT_S = 2
 LONGEST_WAIT_S = 15 * 60
-FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Failures:
-    count: int
-    last_ms: int
 
 
 class Lockout:
@@ -29,11 +26,10 @@ class Lockout:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failures: dict[tuple[str, str], _Failures] = {}
 
-    def check(self, address: str, account_id: str) -> None:
+    async def check(self, tx: Transaction, address: str, account_id: str) -> None:
         """Raise RateExceeded while this address has to wait at this account."""
-        known = self._known(address, account_id)
+        known = await self._known(tx, _pair(address, account_id))
         if known is None:
             return
         passed_s = max(0, self._clock.wall_ms() - known.last_ms) / 1000
@@ -41,25 +37,26 @@ class Lockout:
         if passed_s < wait_s:
             raise RateExceeded(math.ceil(wait_s - passed_s))
 
-    def failed(self, address: str, account_id: str) -> None:
+    async def failed(self, tx: Transaction, address: str, account_id: str) -> None:
         """Count one more failure."""
-        known = self._known(address, account_id)
-        pair = (stranger(address), account_id)
-        self._failures.pop(pair, None)
+        pair = _pair(address, account_id)
+        known = await self._known(tx, pair)
         count = 1 if known is None else known.count + 1
-        self._failures[pair] = _Failures(count, self._clock.wall_ms())
-        while len(self._failures) > MAX_REMEMBERED:
-            del self._failures[next(iter(self._failures))]  # who failed longest ago
+        await sign_in_failures.put(tx, pair, Failures(count, self._clock.wall_ms()))
 
-    def succeeded(self, address: str, account_id: str) -> None:
+    async def succeeded(self, tx: Transaction, address: str, account_id: str) -> None:
         """Reset the count of failures."""
-        self._failures.pop((stranger(address), account_id), None)
+        await sign_in_failures.forget(tx, _pair(address, account_id))
 
-    def _known(self, address: str, account_id: str) -> _Failures | None:
-        known = self._failures.get((stranger(address), account_id))
-        if known is None or self._clock.wall_ms() - known.last_ms > FORGOTTEN_AFTER_MS:
+    async def _known(self, tx: Transaction, pair: str) -> Failures | None:
+        known = await sign_in_failures.find(tx, pair)
+        if known is None or self._clock.wall_ms() - known.last_ms > sign_in_failures.LIFE_MS:
             return None
         return known
+
+
+def _pair(address: str, account_id: str) -> str:
+    return hash_of(f"{account_id} {stranger(address)}")
 
 
 def _wait_s(failures: int) -> int:

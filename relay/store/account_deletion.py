@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 
 from relay.store import door_notices, feed, heatmap
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.schema import (
     account_doorbells,
     accounts,
@@ -97,15 +97,19 @@ async def rows_of(tx: Transaction, account_id: str) -> AccountRows:
 async def delete_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
     """Delete an account and all of its rows; return how many there were, by what they are."""
     account_id = own.account_id
+    change_audience(tx, account_id)
     counts: dict[str, int] = {}
+    # First, as ingest does: of two that wait for each other the database would break off one.
+    mine = select(credentials.c.credential_id).where(credentials.c.account_id == account_id)
+    await tx.execute(mine.with_for_update())
     counts["notices_for_passers_by"] = await _delete_notices(tx, own)
     counts["theft_reports"] = await heatmap.delete_account_reports(tx, account_id)
     counts |= await feed.erase_account(tx, account_id)
     for what, table in (
         ("sessions", sessions),
         ("player_tokens", viewer_tokens),
+        ("push_subscriptions", push_subscriptions),  # before what ingest makes for them meanwhile
         ("waiting_pushes", pushes),
-        ("push_subscriptions", push_subscriptions),
         ("guest_rights", guests),
         ("asked_to_join", joins),
         ("pairings", pairings),

@@ -1,5 +1,6 @@
 """Table of commands that expect a reply."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, insert, or_, select, update
@@ -90,12 +91,24 @@ async def get(tx: Transaction, command_id: str) -> CommandRow | None:
     return None if row is None else _command(row)
 
 
-async def unanswered(tx: Transaction, *, now_ms: int) -> list[Command]:
+async def unanswered(
+    tx: Transaction,
+    *,
+    now_ms: int,
+    of: str | None = None,
+    since_ms: int = 0,
+    is_wanted: Callable[[str], bool] = lambda _device: True,
+) -> list[Command]:
     """Return the commands without a reply that haven't expired, oldest first.
 
-    That is every command, but of a doorbell's statements MAX_STATEMENTS at most.
+    That is every command, but of a doorbell's statements MAX_STATEMENTS at most; `of` one doorbell,
+    kept since a time, or of those doorbells that are wanted.
     """
     is_waiting = commands.c.answered_ms.is_(None) & (commands.c.expires_ms > now_ms)
+    if of is not None:
+        is_waiting &= commands.c.device == of
+    if since_ms:
+        is_waiting &= commands.c.created_ms >= since_ms
     place = func.row_number().over(
         partition_by=commands.c.device, order_by=(commands.c.created_ms, commands.c.id)
     )
@@ -110,7 +123,8 @@ async def unanswered(tx: Transaction, *, now_ms: int) -> list[Command]:
         .where(is_waiting, commands.c.id.not_in(beyond))
         .order_by(commands.c.created_ms)
     )
-    return [_command(row).command for row in (await tx.execute(query)).mappings()]
+    rows = (await tx.execute(query)).mappings()
+    return [_command(row).command for row in rows if is_wanted(row["device"])]
 
 
 async def count_waiting(

@@ -14,7 +14,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,7 +27,14 @@ from relay.base.signals import Signals, Topic
 from relay.config.postgresql_url import parse_postgresql_url
 from relay.errors import DatabaseLost, StoreError
 from relay.store.migrations import check_tables, check_version, migrate
-from relay.store.postgresql import READING, Limits, check_suitable, postgresql_engine
+from relay.store.postgresql import (
+    IN_PARTITION,
+    IN_TURN,
+    READING,
+    Limits,
+    check_suitable,
+    postgresql_engine,
+)
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 log = logging.getLogger(__name__)
@@ -35,9 +42,13 @@ log = logging.getLogger(__name__)
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_AGAIN_S = 0.5
 _SIGNALS = "signals"
+_ACCOUNTS = "accounts"
 
 UNSTORABLE = (DataError, IntegrityError)
 """What a database raises for rows that it can't take, now or later; of all else it may recover."""
+
+AWAY = (DBAPIError, OSError, StoreError)
+"""What a transaction raises that may succeed later, where UNSTORABLE was caught before."""
 
 Transaction: TypeAlias = AsyncConnection
 """What the repositories in this folder take as their first argument."""
@@ -48,6 +59,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.signals = Signals()
+        self._audience_handlers: list[Callable[[str], None]] = []
         self.on_written: Callable[[float, float], None] = _unobserved
         """Is called after each commit: seconds that it waited for its turn, seconds it took."""
         self._engine = engine
@@ -95,20 +107,55 @@ class Database:
         would cut off the connection's own closing, and leave a task behind that never ends.
         """
         asked_at = time.monotonic()
-        async with self._writer:
-            connection = await self._connect(self._failover_s)
-            with CancelScope(shield=True), _lost_in_words():
-                try:
-                    async with connection.begin():
-                        began_at = time.monotonic()
-                        connection.info.pop(_SIGNALS, None)  # of one that was rolled back
-                        yield connection
-                        topics = connection.info.pop(_SIGNALS, frozenset())
-                        ended_at = time.monotonic()
-                finally:
-                    await connection.close()
+        async with self._writer, self._transaction(asked_at, {}) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def begin_partition(self, *, is_in_turn: bool = False) -> AsyncIterator[Transaction]:
+        """Open a write transaction that takes no turn among all writers, on PostgreSQL.
+
+        For what one partition's lock guards: it holds or claims that first (store/partitions.py),
+        and a process that hangs within it loses it after 3 s. `is_in_turn`: it takes its turn among
+        all writers nevertheless, before it holds a partition.
+        """
+        if self._engine.dialect.name != "postgresql":
+            async with self.begin() as connection:
+                yield connection
+            return
+        options = IN_PARTITION | IN_TURN if is_in_turn else IN_PARTITION
+        async with self._transaction(time.monotonic(), options) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _transaction(
+        self, asked_at: float, options: Mapping[str, bool]
+    ) -> AsyncIterator[AsyncConnection]:
+        opened = await self._connect(self._failover_s)
+        with CancelScope(shield=True), _lost_in_words():
+            try:
+                connection = await opened.execution_options(**options)
+                async with connection.begin():
+                    began_at = time.monotonic()
+                    for name in (_SIGNALS, _ACCOUNTS):
+                        connection.info.pop(name, None)  # of one that was rolled back
+                    yield connection
+                    topics = connection.info.pop(_SIGNALS, frozenset())
+                    accounts = connection.info.pop(_ACCOUNTS, frozenset())
+                    ended_at = time.monotonic()
+            finally:
+                await opened.close()
         self.on_written(began_at - asked_at, time.monotonic() - ended_at)
         self.signals.give(topics)
+        for account_id in sorted(accounts):
+            for handler in self._audience_handlers:
+                handler(account_id)
+
+    def on_audience_changed(self, handler: Callable[[str], None]) -> None:
+        """Call `handler(account_id)` after each commit here that changed what an account may hear.
+
+        It must neither fail nor wait.
+        """
+        self._audience_handlers.append(handler)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -157,6 +204,11 @@ class Database:
 def signal(tx: Transaction, topic: Topic) -> None:
     """Have a write transaction give a signal once it is committed."""
     tx.info.setdefault(_SIGNALS, set()).add(topic)
+
+
+def change_audience(tx: Transaction, *account_ids: str) -> None:
+    """Say that a write transaction changes what accounts may hear: open pages ask anew."""
+    tx.info.setdefault(_ACCOUNTS, set()).update(account_ids)
 
 
 def shown(place: Path | str) -> str:

@@ -1,21 +1,32 @@
-"""Table of committed events: each once, in the order of commit.
+"""Table of committed events: each once, of each doorbell in the order of commit.
 
 An event that was told by a clock that wasn't set is dated anew by the doorbell's next ClockSet,
 once: `time_ms` stays as it was told, `corrected_ms` is what it means.
 
-Owners see `relay_seq`. It rises in the order of commit, but is made of the time of receipt: a count
-would tell each owner how many events, and so doorbells and browsers, all others have.
+Owners see `relay_seq`. It rises in the order of commit of one doorbell's events, but is made of the
+time of receipt: a count would tell how many events there are. Two doorbells may have the same one.
 """
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.engine import RowMapping
 
-from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
+from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id, sha256_hex
 from firmware.protocol.events import (
     ClipReady,
     ClockSet,
@@ -31,9 +42,10 @@ from firmware.protocol.events import (
     Trouble,
 )
 from firmware.protocol.rights import What
+from relay.store import event_cursors, event_ids
 from relay.store.database import Transaction
 from relay.store.guests import GuestRow
-from relay.store.schema import events
+from relay.store.schema import doorbells, events
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999: the last time that a document can name."""
@@ -41,8 +53,6 @@ SLOT_NOTE = "slot_note"
 """The kind of a note that came in a slot; its payload's body is a note like any other."""
 SLOT_NOTES_LIFE_MS = 7 * 24 * 3600 * 1000
 """As long as a request stands: who opens the app within that time finds what was told."""
-SEQ_BITS = 8
-"""Random bits below the milliseconds in `relay_seq`; a browser's numbers have 53 bits in all."""
 GUEST_KINDS: Mapping[What, tuple[type[EventBody], ...]] = {
     "rings": (Pressed, Motion),
     "history": (ClipReady,),
@@ -50,6 +60,10 @@ GUEST_KINDS: Mapping[What, tuple[type[EventBody], ...]] = {
     "record": (),
 }
 """What a guest may be told by each part of their right, besides notes and set clocks."""
+_STORE = insert(events)
+_LASTING = [
+    kind.__struct_config__.tag for kind in (Paired, OwnerGone, GuestLet, GuestGone, Trouble)
+]
 MAX_CLOCK_SETS_READ = 50
 MAX_OWNER_WORDS_READ = 500
 MAX_TROUBLES_READ = 500
@@ -58,12 +72,16 @@ MAX_TROUBLES_READ = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One event as it was committed. `relay_seq` rises with each commit."""
+    """One event as it was committed. `relay_seq` rises with each commit of its doorbell's.
+
+    `after_seq` is the number of the doorbell's event before it, where the writer says so.
+    """
 
     relay_seq: int
     received_ms: int
     event: Event
     corrected_ms: int | None = None
+    after_seq: int | None = field(default=None, compare=False)
 
     @property
     def happened_ms(self) -> int:
@@ -83,68 +101,130 @@ class EventRow:
         return self.event.body.credential_id if isinstance(self.event.body, Note) else None
 
 
-async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, EventRow]:
-    """Return the committed ones of these events, by event id."""
-    query = select(events).where(events.c.event_id.in_(event_ids))
-    rows = [_event(row) for row in (await tx.execute(query)).mappings()]
-    return {row.event.id: row for row in rows}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event to be stored, with its canonical JSON."""
+
+    row: EventRow
+    payload: str
+    kind: str
 
 
-async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
-    """Store one event whose id is not known yet; a ClockSet corrects the times of earlier ones."""
-    body = event.body
+async def known(tx: Transaction, told: Collection[tuple[str, int, str]]) -> dict[str, EventRow]:
+    """Return the stored ones of these events, named by doorbell, number and id; by event id."""
+    if not told:
+        return {}
+    ids = {event_id for _, _, event_id in told}
+    numbers = [(device, seq) for device, seq, _ in told]
+    query = select(events).where(
+        tuple_(events.c.device, events.c.seq).in_(numbers), events.c.kind != SLOT_NOTE
+    )
+    found = (await tx.execute(query)).mappings()
+    return {row["event_id"]: _event(row) for row in found if row["event_id"] in ids}
+
+
+async def new_event(
+    tx: Transaction,
+    event: Event,
+    payload: str,
+    *,
+    after_seq: int,
+    relay_seq: int,
+    received_ms: int,
+) -> NewEvent:
+    """Return an event to be stored; a ClockSet that came before it corrects its time."""
     corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
-    relay_seq = await _next_seq(tx, received_ms)
-    values = {
-        "relay_seq": relay_seq,
-        "event_id": event.id,
-        "device": event.device,
-        "seq": event.seq,
-        "kind": type(body).__struct_config__.tag,
-        "time_ms": event.time_ms,
-        "is_clock_trusted": event.is_clock_trusted,
-        "corrected_ms": corrected_ms,
-        "received_ms": received_ms,
-        "credential_id": body.credential_id if isinstance(body, Note) else None,
-        "payload": event.encode().decode(),
-    }
-    await tx.execute(insert(events).values(**values))
-    if isinstance(body, ClockSet):
-        await _correct(tx, event, body)
-    return EventRow(
+    row = EventRow(
         relay_seq=relay_seq,
         received_ms=received_ms,
         event=event,
         corrected_ms=corrected_ms,
+        after_seq=after_seq,
     )
+    return NewEvent(row=row, payload=payload, kind=str(event.body.__struct_config__.tag))
+
+
+async def store(tx: Transaction, new: Sequence[NewEvent]) -> None:
+    """Store events, in the doorbell's order; a ClockSet corrects the times of earlier ones."""
+    if not new:
+        return
+    await tx.execute(_STORE, [_values(one) for one in new])
+    for one in new:
+        if isinstance(one.row.event.body, ClockSet):
+            await _correct(tx, one.row.event, one.row.event.body)
+
+
+async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
+    """Store one event whose id is not known yet, by itself."""
+    cursors = await event_cursors.read(tx, [event.device])
+    cursor = cursors.setdefault(event.device, event_cursors.Cursor(0, 0))
+    cursor.take_seq(event.seq)
+    data = event.encode()
+    after_seq = cursor.last_relay_seq
+    new = await new_event(
+        tx,
+        event,
+        data.decode(),
+        after_seq=after_seq,
+        relay_seq=cursor.next_relay_seq(received_ms),
+        received_ms=received_ms,
+    )
+    own_id = event_ids.NewId(
+        event_id=event.id,
+        device=event.device,
+        digest=sha256_hex(data),
+        is_kept=True,
+        received_ms=received_ms,
+    )
+    await event_ids.add(tx, [own_id])
+    await store(tx, [new])
+    await event_cursors.write(tx, cursors)
+    return new.row
 
 
 async def add_slot_notes(
-    tx: Transaction, told: Event, notes: Sequence[Note], *, received_ms: int
+    tx: Transaction,
+    told: Event,
+    notes: Sequence[Note],
+    *,
+    received_ms: int,
+    cursor: event_cursors.Cursor,
 ) -> list[EventRow]:
     """Store the notes of one slot as separate events, each for its owner.
 
     Their ids are fresh: one made of the slot's could be taken by the doorbell beforehand.
     """
-    rows = []
+    new = []
     for note in notes:
         event = msgspec.structs.replace(told, id=new_id(), body=note)
-        seq = await _next_seq(tx, received_ms)
-        values = {
-            "relay_seq": seq,
-            "event_id": event.id,
-            "device": event.device,
-            "seq": event.seq,
-            "kind": SLOT_NOTE,
-            "time_ms": event.time_ms,
-            "is_clock_trusted": event.is_clock_trusted,
-            "received_ms": received_ms,
-            "credential_id": note.credential_id,
-            "payload": event.encode().decode(),
-        }
-        await tx.execute(insert(events).values(**values))
-        rows.append(EventRow(relay_seq=seq, received_ms=received_ms, event=event))
-    return rows
+        after_seq = cursor.last_relay_seq
+        row = EventRow(
+            relay_seq=cursor.next_relay_seq(received_ms),
+            received_ms=received_ms,
+            event=event,
+            after_seq=after_seq,
+        )
+        new.append(NewEvent(row=row, payload=event.encode().decode(), kind=SLOT_NOTE))
+    if new:
+        await tx.execute(_STORE, [_values(one) for one in new])
+    return [one.row for one in new]
+
+
+def _values(new: NewEvent) -> dict[str, object]:
+    row, event = new.row, new.row.event
+    return {
+        "device": event.device,
+        "relay_seq": row.relay_seq,
+        "event_id": event.id,
+        "seq": event.seq,
+        "kind": new.kind,
+        "time_ms": event.time_ms,
+        "is_clock_trusted": event.is_clock_trusted,
+        "corrected_ms": row.corrected_ms,
+        "received_ms": row.received_ms,
+        "credential_id": row.credential_id,
+        "payload": new.payload,
+    }
 
 
 async def notes_for(
@@ -153,42 +233,99 @@ async def notes_for(
     *,
     credential_ids: Sequence[str],
     guests: Sequence[GuestRow] = (),
+    after: Mapping[str, int] = MappingProxyType({}),
     after_seq: int = 0,
     limit: int = 200,
 ) -> list[EventRow]:
     """Return all notes for these passkeys, and those of doorbells since one was a guest there.
 
-    Oldest first; which browser each is for, the caller looks at.
+    Those after each doorbell's cursor, or after `after_seq` where it has none. The oldest first;
+    which browser each is for, the caller looks at.
     """
     own = and_(events.c.device.in_(devices), events.c.credential_id.in_(credential_ids))
-    since = [
-        and_(
-            events.c.device == one.device,
-            events.c.credential_id.is_not(None),
-            events.c.relay_seq >= one.since_seq,
-        )
-        for one in guests
-    ]
     query = (
         select(events)
-        .where(_at(devices, guests), or_(own, *since), events.c.relay_seq > after_seq)
-        .order_by(events.c.relay_seq)
+        .where(
+            _after(_devices(devices, guests), after, after_seq),
+            or_(own, *(_since(one) & events.c.credential_id.is_not(None) for one in guests)),
+        )
+        .order_by(events.c.relay_seq, events.c.device)
         .limit(limit)
     )
     return [_event(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def newest_seq(tx: Transaction, devices: Sequence[str]) -> int:
-    """Return the number of these doorbells' last committed event; 0 without events."""
-    query = select(func.max(events.c.relay_seq)).where(events.c.device.in_(devices))
+async def missed(
+    tx: Transaction,
+    devices: Sequence[str],
+    *,
+    credential_ids: Sequence[str],
+    guests: Sequence[GuestRow] = (),
+    after: Mapping[str, int],
+    limit: int,
+) -> list[EventRow]:
+    """Return what doorbells told after each one's cursor; of a doorbell without one, nothing.
+
+    The oldest first: each doorbell's in the order of commit. Notes for these passkeys are among
+    them, those of slots too.
+    """
+    own = and_(
+        events.c.device.in_(devices),
+        or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
+    )
+    known = [one for one in _devices(devices, guests) if one in after]
+    query = (
+        select(events)
+        .where(_after(known, after, 0), or_(own, *(_heard_by(one) for one in guests)))
+        .order_by(events.c.relay_seq, events.c.device)
+        .limit(limit)
+    )
+    return [_event(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def newest_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:
+    """Return the number of each doorbell's last committed event; without events it has none."""
+    newest_of = (
+        select(func.max(events.c.relay_seq))
+        .where(events.c.device == doorbells.c.device)
+        .correlate(doorbells)
+        .scalar_subquery()
+    )
+    query = select(doorbells.c.device, newest_of.label("newest")).where(
+        doorbells.c.device.in_(devices)
+    )
+    return {row.device: row.newest for row in await tx.execute(query) if row.newest is not None}
+
+
+async def newest_heard(tx: Transaction, guests: Sequence[GuestRow]) -> dict[str, int]:
+    """Return the number of the last event at each doorbell that these guests may know of.
+
+    When a doorbell told of something else isn't for them to know.
+    """
+    found: dict[str, int] = {}
+    for one in guests:
+        query = select(func.max(events.c.relay_seq)).where(_heard_by(one))
+        newest_seq = (await tx.execute(query)).scalar()
+        found[one.device] = max(found.get(one.device, 0), newest_seq or one.since_seq - 1)
+    return found
+
+
+async def _newest_seq(tx: Transaction, device: str) -> int:
+    query = select(func.max(events.c.relay_seq)).where(events.c.device == device)
     return int((await tx.execute(query)).scalar() or 0)
 
 
-async def _next_seq(tx: Transaction, received_ms: int) -> int:
-    """Return the number of the next event: above all others, by the time of its receipt."""
-    by_time = received_ms << SEQ_BITS | secrets.randbelow(1 << SEQ_BITS)
-    newest = (await tx.execute(select(func.max(events.c.relay_seq)))).scalar()
-    return max(by_time, int(newest or 0) + 1)
+async def forget_old(tx: Transaction, devices: Collection[str], *, before_ms: int) -> None:
+    """Delete these doorbells' events received before a time.
+
+    Not those that say who owns a doorbell or visits it, nor troubles: the last one counts.
+    """
+    is_old = and_(
+        events.c.device.in_(devices),
+        events.c.relay_seq < before_ms << event_cursors.SEQ_BITS,
+        events.c.kind.not_in(_LASTING),
+    )
+    await tx.execute(delete(events).where(is_old))
 
 
 async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:
@@ -261,6 +398,7 @@ async def newest(
     credential_ids: Sequence[str],
     guests: Sequence[GuestRow] = (),
     before_seq: int | None = None,
+    before_device: str = "",
     limit: int = 50,
 ) -> list[EventRow]:
     """Return these doorbells' events, newest first; notes only for these passkeys.
@@ -270,8 +408,8 @@ async def newest(
     Without those of slots (`notes_for` has them): each browser gets one in each, and most say
     nothing.
 
-    Which ones is by the order of commit, so that pages neither overlap nor leave gaps; their
-    order among each other is by when they happened.
+    Which ones is by number and, where two doorbells have the same, by doorbell: pages neither
+    overlap nor leave gaps. Their order among each other is by when they happened.
     """
     own = and_(
         events.c.device.in_(devices),
@@ -280,12 +418,16 @@ async def newest(
     )
     query = (
         select(events)
-        .where(_at(devices, guests), or_(own, *(_of_guest(one) for one in guests)))
-        .order_by(events.c.relay_seq.desc())
+        .where(
+            events.c.device.in_(_devices(devices, guests)),
+            or_(own, *(_of_guest(one) for one in guests)),
+        )
+        .order_by(events.c.relay_seq.desc(), events.c.device.desc())
         .limit(limit)
     )
     if before_seq is not None:
-        query = query.where(events.c.relay_seq < before_seq)
+        is_same = (events.c.relay_seq == before_seq) & (events.c.device < before_device)
+        query = query.where(or_(events.c.relay_seq < before_seq, is_same))
     rows = [_event(row) for row in (await tx.execute(query)).mappings()]
     return sorted(rows, key=lambda row: (row.happened_ms, row.relay_seq), reverse=True)
 
@@ -300,18 +442,30 @@ def is_guests(row: EventRow, guest: GuestRow) -> bool:
     return isinstance(body, (ClockSet, *_kinds_of(guest)))
 
 
-def _at(devices: Sequence[str], guests: Sequence[GuestRow]) -> ColumnElement[bool]:
+def _devices(devices: Sequence[str], guests: Sequence[GuestRow]) -> list[str]:
     """Name all doorbells at once, so that the index by doorbell serves whatever else is asked."""
-    return events.c.device.in_([*devices, *(one.device for one in guests)])
+    return sorted({*devices, *(one.device for one in guests)})
+
+
+def _after(devices: Sequence[str], after: Mapping[str, int], after_seq: int) -> ColumnElement[bool]:
+    of_each = [
+        and_(events.c.device == one, events.c.relay_seq > after.get(one, after_seq))
+        for one in devices
+    ]
+    return or_(false(), *of_each)
+
+
+def _since(guest: GuestRow) -> ColumnElement[bool]:
+    return and_(events.c.device == guest.device, events.c.relay_seq >= guest.since_seq)
 
 
 def _of_guest(guest: GuestRow) -> ColumnElement[bool]:
     kinds = [one.__struct_config__.tag for one in (ClockSet, *_kinds_of(guest))]
-    return and_(
-        events.c.device == guest.device,
-        events.c.relay_seq >= guest.since_seq,
-        events.c.kind.in_(kinds),
-    )
+    return _since(guest) & events.c.kind.in_(kinds)
+
+
+def _heard_by(guest: GuestRow) -> ColumnElement[bool]:
+    return or_(_of_guest(guest), _since(guest) & events.c.credential_id.is_not(None))
 
 
 def _kinds_of(guest: GuestRow) -> tuple[type[EventBody], ...]:

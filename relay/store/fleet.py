@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
-from relay.store.database import Transaction
-from relay.store.schema import claims, doorbell_boots, doorbells
+from relay.store.database import Transaction, change_audience
+from relay.store.schema import account_doorbells, claims, doorbells, guests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,6 @@ class DoorbellRow:
     cloned_ms: int | None = None
     state: str
     state_since_ms: int
-    last_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,25 +195,15 @@ async def mark_cloned(tx: Transaction, device: str, *, cloned_ms: int) -> bool:
     return (await tx.execute(change)).rowcount == 1
 
 
-async def boot_history(tx: Transaction, device: str) -> str | None:
-    """Return what is kept of a doorbell's starts, as JSON, until the end of the transaction."""
-    query = select(doorbell_boots.c.history).where(doorbell_boots.c.device == device)
-    return (await tx.execute(query.with_for_update())).scalar_one_or_none()
-
-
-async def keep_boot_history(tx: Transaction, device: str, history: str) -> None:
-    """Store what is known of a doorbell's starts; an unknown doorbell's is dropped."""
-    change = update(doorbell_boots).where(doorbell_boots.c.device == device)
-    if (await tx.execute(change.values(history=history))).rowcount:
-        return
-    if (await tx.execute(select(doorbells.c.device).filter_by(device=device))).first() is not None:
-        await tx.execute(insert(doorbell_boots).values(device=device, history=history))
-
-
 async def active_devices(tx: Transaction) -> frozenset[str]:
     """Return the ids of all doorbells that aren't revoked."""
     query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_(None))
     return frozenset((await tx.execute(query)).scalars())
+
+
+async def all_devices(tx: Transaction) -> list[str]:
+    """Return the ids of all doorbells, of revoked ones too."""
+    return list((await tx.execute(select(doorbells.c.device))).scalars())
 
 
 async def only_active(tx: Transaction) -> str | None:
@@ -222,14 +211,6 @@ async def only_active(tx: Transaction) -> str | None:
     query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_(None)).limit(2)
     found = (await tx.execute(query)).scalars().all()
     return found[0] if len(found) == 1 else None
-
-
-async def last_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:
-    """Return those of these doorbells that aren't revoked, each with its highest event number."""
-    query = select(doorbells.c.device, doorbells.c.last_seq).where(
-        doorbells.c.device.in_(devices), doorbells.c.revoked_ms.is_(None)
-    )
-    return {row.device: row.last_seq for row in await tx.execute(query)}
 
 
 async def revoked_devices(tx: Transaction) -> frozenset[str]:
@@ -245,6 +226,9 @@ async def revoke(tx: Transaction, device: str, *, revoked_ms: int) -> bool:
         .where(doorbells.c.device == device, doorbells.c.revoked_ms.is_(None))
         .values(revoked_ms=revoked_ms)
     )
+    for table in (account_doorbells, guests):
+        query = select(table.c.account_id).where(table.c.device == device)
+        change_audience(tx, *(await tx.execute(query)).scalars())
     return (await tx.execute(change)).rowcount == 1
 
 
@@ -256,16 +240,6 @@ async def set_state(tx: Transaction, device: str, state: str, *, since_ms: int) 
         .values(state=state, state_since_ms=since_ms)
     )
     return (await tx.execute(change)).rowcount == 1
-
-
-async def raise_last_seq(tx: Transaction, device: str, seq: int) -> None:
-    """Store the highest committed event number."""
-    change = (
-        update(doorbells)
-        .where(doorbells.c.device == device, doorbells.c.last_seq < seq)
-        .values(last_seq=seq)
-    )
-    await tx.execute(change)
 
 
 def _doorbell(row: RowMapping) -> DoorbellRow:

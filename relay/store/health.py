@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
 from firmware.protocol.encoding import decode
 from firmware.protocol.events import Health
 from relay.store.database import Transaction
-from relay.store.schema import doorbell_health, doorbells
+from relay.store.schema import doorbell_health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +23,6 @@ async def get(tx: Transaction, device: str) -> HealthRow | None:
     query = select(doorbell_health).where(doorbell_health.c.device == device)
     row = (await tx.execute(query)).mappings().one_or_none()
     return None if row is None else health_row(row["received_ms"], row["health"])
-
-
-async def put(tx: Transaction, device: str, row: HealthRow) -> None:
-    """Store a report in place of the last; an unknown doorbell's is dropped."""
-    values = {"received_ms": row.received_ms, "health": row.health.encode().decode()}
-    change = update(doorbell_health).where(doorbell_health.c.device == device).values(**values)
-    if (await tx.execute(change)).rowcount:
-        return
-    if (await tx.execute(select(doorbells.c.device).filter_by(device=device))).first() is not None:
-        await tx.execute(insert(doorbell_health).values(device=device, **values))
 
 
 def health_row(received_ms: int, text: str) -> HealthRow:

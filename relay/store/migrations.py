@@ -294,6 +294,114 @@ _FLEET_12 = (
     "DROP INDEX doorbells_by_state",
     "CREATE INDEX doorbells_by_state ON doorbells (revoked_ms, state, state_since_ms)",
 )
+_COMMANDS_13: Final = (
+    """
+    CREATE TABLE partition_owners (
+        partition BIGINT NOT NULL PRIMARY KEY,
+        owner TEXT NOT NULL,
+        epoch BIGINT NOT NULL
+    )
+    """,
+)
+_INGEST_13: Final = (
+    # relay_seq rises within one doorbell, and the table of ids makes an event once only.
+    """
+    CREATE TABLE event_cursors (
+        device TEXT NOT NULL PRIMARY KEY REFERENCES doorbells (device),
+        last_seq BIGINT NOT NULL,
+        last_relay_seq BIGINT NOT NULL
+    )
+    """,
+    """
+    INSERT INTO event_cursors (device, last_seq, last_relay_seq)
+    SELECT device, last_seq, COALESCE(
+        (SELECT max(relay_seq) FROM events WHERE events.device = doorbells.device), 0
+    )
+    FROM doorbells
+    """,
+    "ALTER TABLE doorbells DROP COLUMN last_seq",
+    "CREATE INDEX doorbells_by_device ON doorbells (device, revoked_ms, state, cloned_ms)",
+    """
+    CREATE TABLE event_ids (
+        event_id TEXT NOT NULL PRIMARY KEY,
+        device TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        is_kept BOOLEAN NOT NULL,
+        received_ms BIGINT NOT NULL
+    )
+    """,
+    """
+    INSERT INTO event_ids (event_id, device, digest, is_kept, received_ms)
+    SELECT event_id, device, digest, false, received_ms FROM carried_events
+    """,
+    # As long as ids are remembered. Of these the events themselves say what they are.
+    """
+    INSERT INTO event_ids (event_id, device, digest, is_kept, received_ms)
+    SELECT event_id, device, '', true, received_ms FROM events
+    WHERE kind <> 'slot_note'
+    AND received_ms > (SELECT max(received_ms) FROM events) - 2592000000
+    """,
+    "DROP TABLE carried_events",
+    "CREATE INDEX event_ids_by_age ON event_ids (received_ms)",
+    "ALTER TABLE thumbnails RENAME TO thumbnails_12",
+    "DROP INDEX IF EXISTS thumbnails_by_age",
+    """
+    CREATE TABLE thumbnails (
+        event_id TEXT NOT NULL PRIMARY KEY,
+        device TEXT NOT NULL,
+        received_ms BIGINT NOT NULL,
+        sealed TEXT NOT NULL
+    )
+    """,
+    """
+    INSERT INTO thumbnails (event_id, device, received_ms, sealed)
+    SELECT event_id, device, received_ms, sealed FROM thumbnails_12
+    """,
+    "DROP TABLE thumbnails_12",
+    "CREATE INDEX thumbnails_by_age ON thumbnails (received_ms)",
+    "ALTER TABLE events RENAME TO events_12",
+    "DROP INDEX IF EXISTS events_by_device",
+    "DROP INDEX IF EXISTS events_by_seq",
+    "DROP INDEX IF EXISTS events_by_kind",
+    """
+    CREATE TABLE events (
+        device TEXT NOT NULL,
+        relay_seq BIGINT NOT NULL,
+        event_id TEXT NOT NULL,
+        seq BIGINT NOT NULL,
+        kind TEXT NOT NULL,
+        time_ms BIGINT NOT NULL,
+        is_clock_trusted BOOLEAN NOT NULL DEFAULT true,
+        corrected_ms BIGINT,
+        received_ms BIGINT NOT NULL,
+        credential_id TEXT,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (device, relay_seq)
+    )
+    """,
+    """
+    INSERT INTO events (
+        device, relay_seq, event_id, seq, kind, time_ms, is_clock_trusted, corrected_ms,
+        received_ms, credential_id, payload
+    )
+    SELECT device, relay_seq, event_id, seq, kind, time_ms, is_clock_trusted, corrected_ms,
+        received_ms, credential_id, payload
+    FROM events_12
+    """,
+    "DROP TABLE events_12",
+    "CREATE INDEX events_by_seq ON events (device, seq)",
+    "CREATE INDEX events_by_kind ON events (device, kind, seq)",
+)
+_SIGN_IN_13: Final = (
+    """
+    CREATE TABLE sign_in_failures (
+        pair_hash TEXT NOT NULL PRIMARY KEY,
+        failures BIGINT NOT NULL,
+        last_ms BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_sign_in_failures_last_ms ON sign_in_failures (last_ms)",
+)
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -633,6 +741,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         *_LOOKS_12,
         *_FLEET_12,
     ),
+    13: (*_COMMANDS_13, *_SIGN_IN_13, *_INGEST_13),
 }
 """By the version that it leads to."""
 

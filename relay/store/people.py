@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.schema import accounts, ceremonies, credentials, invitations
 
 
@@ -80,6 +80,7 @@ async def find_account(tx: Transaction, account_id: str) -> Account | None:
 
 async def add_credential(tx: Transaction, credential: Credential) -> None:
     """Store a new passkey."""
+    change_audience(tx, credential.account_id)
     await tx.execute(
         insert(credentials).values(
             credential_id=credential.credential_id,
@@ -102,9 +103,15 @@ async def find_credential(tx: Transaction, credential_id: str) -> Credential | N
 
 
 async def unknown_credentials(tx: Transaction, credential_ids: Collection[str]) -> set[str]:
-    """Return those passkeys that no account has, or has any more."""
-    query = select(credentials.c.credential_id).where(
-        credentials.c.credential_id.in_(sorted(credential_ids))
+    """Return those passkeys that no account has, or has any more.
+
+    The others aren't deleted before the end of the transaction, which must be a writing one.
+    """
+    query = (
+        select(credentials.c.credential_id)
+        .where(credentials.c.credential_id.in_(sorted(credential_ids)))
+        .order_by(credentials.c.credential_id)
+        .with_for_update(read=True, key_share=True)
     )
     return set(credential_ids) - set((await tx.execute(query)).scalars())
 

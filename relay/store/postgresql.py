@@ -3,6 +3,7 @@
 - One writer at a time, over all relays of one database: each writing transaction begins by taking
   one advisory lock. Whoever looks first and then writes may rely on what was seen; and `relay_seq`
   rises in the order of commit, so that nobody who asks for what is newer misses one.
+- A transaction of a partition locks the row of its owner instead (store/partitions.py).
 - A reader has one snapshot, and can't write.
 - A commit is on disk when it returns, whatever the server's default is.
 - Texts are compared by their bytes: a database of another locale is refused.
@@ -25,6 +26,10 @@ LOCK_TIMEOUT_MS = 10_000
 """As long as a writer waits for its turn with SQLite."""
 IDLE_TIMEOUT_MS = 60_000
 """A relay that hangs within a transaction gives its turn back."""
+PARTITION_IDLE_TIMEOUT_MS = 3_000
+"""Within a partition's transaction: its next owner waits for no longer."""
+IN_PARTITION = {"doorward_is_partition": True}
+IN_TURN = {"doorward_is_in_turn": True}
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -165,5 +170,13 @@ async def list_standbys(tx: AsyncConnection) -> list[Standby]:
 
 
 def _begin(connection: Connection) -> None:
-    if not connection.get_execution_options().get("doorward_is_read", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+    options = connection.get_execution_options()
+    if options.get("doorward_is_read", False):
+        return
+    if options.get("doorward_is_partition", False):
+        connection.exec_driver_sql(
+            f"SET LOCAL idle_in_transaction_session_timeout = {PARTITION_IDLE_TIMEOUT_MS}"
+        )
+        if not options.get("doorward_is_in_turn", False):
+            return
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")

@@ -142,6 +142,8 @@ async def queue(
         return []
     encrypted = {message.browser: message.encrypted for message in wanted.messages}
     query = _subscribed(device, now_ms).where(push_subscriptions.c.browser.in_(encrypted))
+    # Whoever deletes an account deletes its subscriptions first, so waits for this transaction.
+    query = query.with_for_update(read=True, key_share=True, of=push_subscriptions)
     rows = [
         PushRow(
             event_id=event_id,

@@ -5,7 +5,7 @@ doorbell is offline; the index on it finds what is due, whatever the fleet's siz
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import delete, func, insert, null, select, update
 
@@ -39,16 +39,20 @@ async def replace(
         signal(tx, "silences")
 
 
-async def set_offline(tx: Transaction, device: str, *, since_ms: int) -> None:
-    """Note that a doorbell went offline: its messages are due after their time."""
-    due_ms = since_ms + silences.c.after_minutes * MINUTE_MS
-    await tx.execute(update(silences).where(silences.c.device == device).values(due_ms=due_ms))
-    signal(tx, "silences")
+async def set_offline(tx: Transaction, devices: Collection[str], *, since_ms: int) -> None:
+    """Note that doorbells went offline: their messages are due after their time."""
+    if devices:
+        due_ms = since_ms + silences.c.after_minutes * MINUTE_MS
+        change = update(silences).where(silences.c.device.in_(sorted(devices)))
+        await tx.execute(change.values(due_ms=due_ms))
+        signal(tx, "silences")
 
 
-async def set_online(tx: Transaction, device: str) -> None:
-    """Note that a doorbell is online: none of its messages is due."""
-    await tx.execute(update(silences).where(silences.c.device == device).values(due_ms=null()))
+async def set_online(tx: Transaction, devices: Collection[str]) -> None:
+    """Note that doorbells are online: none of their messages is due."""
+    if devices:
+        change = update(silences).where(silences.c.device.in_(sorted(devices)))
+        await tx.execute(change.values(due_ms=null()))
 
 
 async def next_due_ms(tx: Transaction) -> int | None:

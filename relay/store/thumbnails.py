@@ -1,18 +1,19 @@
 """Table of sealed thumbnails: one an event, the first that arrives.
 
-An event's picture never changes, so that a browser may keep it, and goes with its event.
+An event's picture never changes, so that a browser may keep it, and goes before its event.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, select
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
 from firmware.protocol.events import Thumbnail
 from firmware.protocol.thumbnails import SealedThumbnail, WrappedKey
+from relay.store import event_ids
 from relay.store.database import Transaction
-from relay.store.schema import events, thumbnails
+from relay.store.schema import thumbnails
 from relay.store.upserts import upsert
 
 LIFE_MS = 30 * 24 * 3600 * 1000
@@ -33,10 +34,7 @@ class ThumbnailRow:
 
 async def add(tx: Transaction, device: str, told: Thumbnail, *, received_ms: int) -> bool:
     """Store a thumbnail; False if that doorbell has no such event, or it has one already."""
-    query = select(
-        exists().where(events.c.event_id == told.for_event_id, events.c.device == device)
-    )
-    if not (await tx.execute(query)).scalar_one():
+    if not await event_ids.is_kept(tx, device, told.for_event_id):
         return False
     result = await tx.execute(
         upsert(tx, thumbnails)

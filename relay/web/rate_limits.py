@@ -4,8 +4,9 @@ Reading is generous, signing in is tight, and nothing public is without a limit.
 street behind one address shares that address's allowance, so an address alone may do what a
 hundred people do at eight in the morning. Of IPv6 a whole /64 is one address.
 
-Counted in the memory of each replica: two replicas allow twice as much, a restart forgets. It holds
-off a page or a stranger that asks without end, and is no promise to anybody.
+Counted in the memory of each process: two allow twice as much, a restart forgets. It holds off a
+page or a stranger that asks without end, and is no promise to anybody. Failed sign-ins are counted
+in the database (relay/people/lockout.py).
 """
 
 import re
@@ -61,7 +62,7 @@ ONBOARD: Final = RouteClass(name="onboard", per_address=Rate(at_once=20, each_s=
 
 # The first that fits counts; what fits none is read or changed, by its method.
 _PATHS: Final[Sequence[tuple[re.Pattern[str], bool, RouteClass]]] = (
-    (re.compile(r"/(static|log)(/|$)|/(healthz|metrics)$"), False, FILES),
+    (re.compile(r"/(static|log)(/|$)|/(healthz|livez|readyz|metrics)$"), False, FILES),
     # A map asks for many pieces of it.
     (re.compile(r"/(agency|map|for-agencies/[^/]+/area)/streets\.pmtiles$"), False, FILES),
     (re.compile(r"/(agency|admin)/(login|register|oidc)/"), False, SIGN_IN),

@@ -73,7 +73,7 @@ PUBLIC = {
     *(("GET", f"/map{form}") for form in ("", ".csv", ".geojson", "/streets.pmtiles")),
     ("GET", "/transparency/policy"),
     ("GET", "/transparency/monitor-report.json"),
-    ("GET", "/healthz"),
+    *(("GET", f"/{probe}") for probe in ("healthz", "livez", "readyz")),
     ("GET", "/static"),
     ("POST", "/enrol"),  # the claim's secret authorises
     ("POST", "/renew"),  # the certificate's own key

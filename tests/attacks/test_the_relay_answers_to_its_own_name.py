@@ -65,8 +65,10 @@ async def test_two_hosts_are_no_host(world: World) -> None:
     assert "names its host once, and this one 2 times" in answer.text
 
 
-async def test_a_probe_by_address_reaches_the_health_report_alone(world: World) -> None:
+async def test_a_probe_by_address_reaches_the_health_reports_alone(world: World) -> None:
     assert (await ask(world, "10.0.0.7:8400", "/healthz")).status_code == 503  # no bucket here
+    assert (await ask(world, "10.0.0.7:8400", "/readyz")).status_code == 200
+    assert (await ask(world, "10.0.0.7:8400", "/livez")).status_code == 200
     assert (await ask(world, "10.0.0.7:8400", "/healthz/x")).status_code == 421
 
 

@@ -25,7 +25,6 @@ from firmware.protocol.events import Event, SlotCommitted
 from relay.custody.service import CustodyService
 from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
-from relay.ingest.carried_events import carry
 from relay.store import logs as rows
 from relay.store.database import Database
 from relay.store.objects import ObjectLock
@@ -37,6 +36,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town as make_register
 from tests.fakes.names import device_names
+from tests.relay.carrying import carry
 from tests.story.children import Children
 from tests.story.play import Play, meet_people
 from tests.story.servers import Servers
@@ -303,7 +303,7 @@ async def _slots(doorbells_count: int, slots_count: int) -> _Slots:
 
 async def _enrol(database: Database, devices: Sequence[str]) -> None:
     texts = ("identity_key", "sealing_key", "certificate_pem", "evidence_certificate_pem")
-    numbers = {"enrolled_ms": 0, "state_since_ms": 0, "last_seq": 0}
+    numbers = {"enrolled_ms": 0, "state_since_ms": 0}
     row = {"state": "online", "revoked_ms": None, **dict.fromkeys(texts, ""), **numbers}
     async with database.begin() as tx:
         await tx.execute(insert(doorbells), [{"device": one, **row} for one in devices])

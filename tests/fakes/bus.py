@@ -19,3 +19,9 @@ class RememberingBus(Bus):
 
     async def on_replies(self, handler: MessageHandler) -> None:
         """Tests hand replies to `Commands.take_reply` themselves."""
+
+    async def tell_relays(self, name: str, data: bytes) -> None:
+        """There is no other relay process."""
+
+    async def on_relays(self, name: str, handler: MessageHandler) -> None:
+        """There is no other relay process that would tell it anything."""

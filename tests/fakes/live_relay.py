@@ -215,7 +215,6 @@ class LiveRelay:
             revoked_ms=None,
             state="online",
             state_since_ms=0,
-            last_seq=0,
         )
         async with self.database.begin() as tx:
             await fleet.add(tx, row)

@@ -139,7 +139,9 @@ def _check_presses(events: list[Json], ringer: Ringer, carried_count: int) -> No
 def _carried_count(town: Town) -> int:
     """Return how many events the relay has committed that it shows to nobody: sealed pictures."""
     with closing(sqlite3.connect(town.settings.data_dir / "relay" / "relay.sqlite3")) as database:
-        return int(database.execute("SELECT count(*) FROM carried_events").fetchone()[0])
+        return int(
+            database.execute("SELECT count(*) FROM event_ids WHERE NOT is_kept").fetchone()[0]
+        )
 
 
 async def _check_clips(town: Town, events: list[Json]) -> None:

@@ -48,13 +48,15 @@ from firmware.protocol.register.facts import facts_of
 from firmware.protocol.rights import owners_right
 from firmware.protocol.sealing import open_sealed
 from firmware.protocol.zones import SeenMotion, seal_zones
+from relay.ingest.carried_events import NoCustody
 from relay.request.published_requests import PublishedRequest, find_published
-from relay.store import events, thumbnails
+from relay.store import thumbnails
 from tests.fakes.log_town import make_town
 from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.browser import Person, sit_down
 from tests.flows.household import PHONE, app_browser, join_and_pair, note, sealed_note
+from tests.relay.carrying import carry
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, asked_of
 
@@ -127,10 +129,10 @@ class Home:
                 body=SlotCommitted(slot=slot, commitment="c" * 64, notes=[sealed]),
             )
             async with self.world.database.begin() as tx:
-                rows = await events.add_slot_notes(
-                    tx, told, [sealed], received_ms=self.world.clock.wall_ms()
+                carried = await carry(
+                    tx, told, received_ms=self.world.clock.wall_ms(), custody=NoCustody()
                 )
-            for row in rows:
+            for row in carried.notes:
                 self.world.hub.event_committed(row)
 
     async def ring_with_picture(self, jpeg: bytes) -> Event:

@@ -21,7 +21,7 @@ GUEST = "guest"
 ADMIN = "admin"
 REFUSING = ("/agency/oidc/callback",)
 """Nobody reaches them without another site: they are looked at as they refuse."""
-NO_PAGES = ("/api", "/static", "/healthz")
+NO_PAGES = ("/api", "/static", "/healthz", "/livez", "/readyz")
 """Everything else that is no page says so by its content type."""
 NEEDS_MORE = (
     *("/agency/streets.pmtiles", "/agency/oidc/start", "/agreements/compare"),

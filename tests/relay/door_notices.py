@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody
-from relay.ingest.carried_events import NoCustody, carry
+from relay.ingest.carried_events import NoCustody
 from relay.store import people, routing
+from tests.relay.carrying import carry
 from tests.relay.http_world import World
 
 

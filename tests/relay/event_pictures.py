@@ -14,7 +14,8 @@ from firmware.protocol.thumbnails import (
     SignedFacts,
     seal_thumbnail,
 )
-from relay.ingest.carried_events import NoCustody, carry
+from relay.ingest.carried_events import NoCustody
+from tests.relay.carrying import carry
 from tests.relay.http_world import World
 
 JPEG = b"\xff\xd8 not much of a picture"

@@ -28,7 +28,8 @@ from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
-from relay.app.http import Health, HttpServices, build_http
+from relay.app.http import HttpServices, build_http
+from relay.app.probes import Health, Readiness
 from relay.config.settings import LimitsConfig, LiveConfig, OidcConfig, PushConfig
 from relay.credit.public_ledger import PublicLedger
 from relay.credit.sign_ups import SignUps
@@ -246,7 +247,6 @@ class World:
             revoked_ms=None,
             state=state,
             state_since_ms=self.clock.wall_ms(),
-            last_seq=0,
         )
         async with self.database.begin() as tx:
             await fleet.add(tx, row)
@@ -342,6 +342,7 @@ async def open_world(
     log = WitnessedLog(clock)
     register = RelayRegister(log, database, clock, origin=f"{name}/register")
     hub = Hub()
+    database.on_audience_changed(hub.audience_changed)
     bus = RememberingBus()
     commands = Commands(bus=bus, database=database, clock=clock)
     world = World(
@@ -538,6 +539,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
         enrol=_refuse_enrolment,
         renew=RenewalService(database=database, authority=world.authority, clock=clock).renew,
         check_health=_health,
+        check_ready=_ready,
         town_clock=town_clock,
         limits=world.limits,
         limits_clock=clock,
@@ -550,3 +552,7 @@ async def _refuse_enrolment(_request: EnrolmentRequest) -> Enrolment:
 
 async def _health() -> Health:
     return Health(is_broker_up=True, is_bucket_up=False, is_database_up=True)
+
+
+async def _ready() -> Readiness:
+    return Readiness(is_broker_up=True, is_database_up=True, is_serving=True)

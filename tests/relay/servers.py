@@ -28,7 +28,7 @@ from relay.base.clock import SystemClock
 from relay.bus import Bus
 from relay.cli.init import InitSettings, init
 from relay.config.settings import Config, PushConfig
-from relay.config.values import Address
+from relay.config.values import ROLES, Address
 from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
@@ -36,11 +36,14 @@ from relay.fleet.callout import Callout
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.members import Members
+from relay.fleet.partitions import INGEST, Partitions
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
 from relay.ingest.statuses import StatusIngest
 from relay.notify.hub import Hub
+from relay.notify.news import News
 from relay.notify.web_push import WebPush
 from relay.store.database import Database
 from tests.relay.databases import url_of
@@ -120,7 +123,10 @@ class Relay:
     authority: Authority
     database: Database
     bus: Bus
+    members: Members
+    partitions: Partitions
     hub: Hub
+    news: News
     callout: Callout
     revocations: Revocations
     commands: Commands
@@ -150,6 +156,10 @@ async def run_relay(
         seeds = {"relay_seed": keys.relay_seed, "system_seed": keys.system_seed}
         bus = Bus(config.broker.servers, **seeds, tls=tls)
     hub = Hub()
+    members = Members(bus, frozenset(ROLES) if is_ingesting else frozenset(ROLES) - {INGEST})
+    partitions = Partitions(members, database)
+    database.on_audience_changed(hub.audience_changed)
+    news = News(bus, hub)
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
         authority=authority,
@@ -157,7 +167,7 @@ async def run_relay(
         clock=clock,
         is_revoked=revocations.is_revoked,
     )
-    commands = Commands(bus=bus, database=database, clock=clock)
+    commands = Commands(bus=bus, database=database, clock=clock, partitions=partitions)
     hooked: list[EventHook] = []
 
     async def run_hooks(row):  # a test may hang its own in while the relay runs
@@ -173,6 +183,7 @@ async def run_relay(
         pusher=web_push.pusher,
         hooks=[run_hooks],
         custody=custody or NoCustody(),
+        partitions=partitions,
     )
     statuses = StatusIngest(
         bus=bus,
@@ -181,25 +192,34 @@ async def run_relay(
         notices=hub,
         online_hooks=[commands.doorbell_online],
         cloned_hooks=[CloneWarnings(commands, clock).send],
+        partitions=partitions,
     )
     await bus.connect()
     await revocations.start()
     await bus.serve_callout(callout.respond)
+    await news.start()
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
-    parts = (*parts, revocations)
+    parts = (*parts, members, partitions, revocations, news)
     tasks = [
         asyncio.create_task(
             keep_running(type(part).__name__, part.run) if is_supervised else part.run()
         )
         for part in parts
     ]
+    owns = asyncio.Event()
+    partitions.on_change(lambda _: owns.set())
+    if is_ingesting and not partitions.owned:
+        await owns.wait()  # of a doorbell's states the last alone waits for an owner
     try:
         yield Relay(
             config=config,
             authority=authority,
             database=database,
             bus=bus,
+            members=members,
+            partitions=partitions,
             hub=hub,
+            news=news,
             callout=callout,
             revocations=revocations,
             commands=commands,

@@ -14,7 +14,7 @@ from firmware.protocol.events import Event, Pressed, PushMessage, PushWanted, Th
 from firmware.protocol.topics import topic
 from relay.notify.hub import EventCommitted, ThumbnailKept
 from relay.notify.push_key import PushKey
-from relay.store import events, fleet, people, push, routing, thumbnails
+from relay.store import event_cursors, events, people, push, routing, thumbnails
 from relay.store.people import Account
 from relay.store.schema import metadata
 from tests.fakes.push_service import PushService, run_push_service
@@ -93,7 +93,7 @@ async def test_they_are_receipted_in_order_and_leave_no_event_behind(
             sealed = sealed_for(ada.browser.keys)
             pictured = doorbell.event(body=Thumbnail(for_event_id=pressed.id, sealed=sealed))
             last = doorbell.event()
-            with relay.hub.listen() as listener:
+            with relay.hub.listen(devices=[doorbell.device]) as listener:
                 told = (pressed, pushed, pictured, last)
                 assert await asyncio.to_thread(tell, doorbell, *told) == [True] * 4
                 heard = [await listener.next(5) for _ in range(3)]
@@ -101,11 +101,10 @@ async def test_they_are_receipted_in_order_and_leave_no_event_behind(
             await eventually(lambda: service.sent)
             assert await stored(relay, doorbell.device) == [last, pressed]
             async with relay.database.read() as tx:
-                row = await fleet.get(tx, doorbell.device)
+                cursor = (await event_cursors.read(tx, [doorbell.device]))[doorbell.device]
                 now_ms = int(time.time() * 1000)
                 kept = await thumbnails.get(tx, doorbell.device, pressed.id, now_ms=now_ms)
-            assert row is not None
-            assert row.last_seq == last.seq
+            assert cursor.last_seq == last.seq
             assert kept is not None
             assert kept.sealed == sealed
     seen = [

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from relay.agency.agencies import Agencies
 from relay.agency.register import NoLog, RelayRegister
-from relay.app.http import Health
 from relay.app.metrics_collector import MetricsCollector
+from relay.app.probes import Health
 from relay.backup.owned_files import note_backup
 from relay.base.clock import SystemClock
 from relay.cli import preflight

@@ -10,7 +10,7 @@ import pytest
 from firmware.protocol.commands import CardCloned
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Status
-from relay.store import fleet
+from relay.store import fleet, statuses
 from tests.fakes.waiting import PATIENCE_S
 from tests.relay.doorbells import Connection, Doorbell, enrol
 from tests.relay.servers import Relay
@@ -63,7 +63,8 @@ async def is_cloned(relay: Relay, device: str) -> bool:
 
 async def knows(relay: Relay, device: Device) -> bool:
     async with relay.database.read() as tx:
-        return device.boot_id in (await fleet.boot_history(tx, device.doorbell.device) or "")
+        rows = await statuses.read(tx, [device.doorbell.device])
+    return device.boot_id in (rows[device.doorbell.device].history or "")
 
 
 async def is_warned(line: Connection) -> bool:

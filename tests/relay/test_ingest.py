@@ -74,7 +74,7 @@ async def test_a_replayed_event_is_receipted_again_and_stored_once(
             return True
 
     assert await asyncio.to_thread(press_twice)
-    # Seen to fail with the look-up of known ids taken out of EventIngest._commit (the insert
+    # Seen to fail with the look-up of known ids taken out of EventBatches._commit (the insert
     # then breaks on the unique id and takes its whole batch along).
     assert len(await stored(relay, doorbell.device)) == 1
 
@@ -179,7 +179,7 @@ async def test_a_listener_hears_of_states_and_events(relay: Relay, tmp_path: Pat
             line.publish("event", event.encode())
             line.publish("status", doorbell.status("offline").encode())
 
-    with relay.hub.listen() as listener:
+    with relay.hub.listen(devices=[doorbell.device]) as listener:
         await asyncio.to_thread(tell)
         heard = [await listener.next(5) for _ in range(3)]
     assert StateChanged(device=doorbell.device, state="online") in heard
@@ -352,7 +352,7 @@ async def test_a_status_each_minute_keeps_the_last_word_and_wakes_nobody_for_not
                 line.publish("status", status.encode())
             line.publish("status", doorbell.status("offline").encode())
 
-    with relay.hub.listen() as listener:
+    with relay.hub.listen(devices=[doorbell.device]) as listener:
         await asyncio.to_thread(tell)
         heard = [await listener.next(5) for _ in range(4)]
         assert await listener.next(0.1) is None

@@ -21,7 +21,7 @@ from relay.__main__ import main
 from relay.errors import SchemaTooOld, StoreError
 from relay.people.secrets import hash_of
 from relay.people.sessions import Sessions
-from relay.store import commands, events, fleet, health, logs
+from relay.store import commands, event_cursors, events, fleet, health, logs
 from relay.store.database import Database
 from relay.store.migrations import STEPS
 from relay.store.schema import SCHEMA_VERSION, metadata
@@ -113,7 +113,8 @@ async def test_what_an_older_database_held_is_still_there(old: Path) -> None:
         assert {row.corrected_ms for row in rows} == {None}
         doorbell = await fleet.get(tx, DEVICE)
         assert doorbell is not None
-        assert doorbell.last_seq == 3
+        cursor = (await event_cursors.read(tx, [DEVICE]))[DEVICE]
+        assert (cursor.last_seq, cursor.last_relay_seq) == (3, 2)  # the note had the third number
         assert doorbell.certificate_ends_ms == doorbell.enrolled_ms + 365 * 24 * 3600 * 1000
         assert doorbell.cloned_ms is None
         assert await health.get(tx, DEVICE) is None
@@ -339,7 +340,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
     fresh = [
         str(CreateTable(metadata.tables[name]).compile(dialect=postgresql.dialect())) + ";"
         for name in (
-            *("doorbells", "events", "accounts", "doorbell_health", "carried_events"),
+            *("doorbells", "events", "accounts", "doorbell_health", "event_ids", "event_cursors"),
             *("thumbnails", "push_subscriptions", "pushes", "silences", "viewer_tokens"),
             *("agreement_texts", "account_doorbells"),
             *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),
@@ -355,6 +356,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("theft_imports", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
             *("feed_appeals", "agency_posts", "feed_rejudgements", "feed_notices", "feed_dangers"),
             *("feed_batches", "feed_legal_notices", "feed_pushes", "request_presets"),
+            *("partition_owners", "sign_in_failures"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

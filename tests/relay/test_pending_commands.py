@@ -23,7 +23,7 @@ MANY = 10_000
 
 def a_doorbell(device: str) -> dict[str, object]:
     texts = ("identity_key", "sealing_key", "certificate_pem", "evidence_certificate_pem")
-    numbers = {"enrolled_ms": 0, "revoked_ms": None, "state_since_ms": 0, "last_seq": 0}
+    numbers = {"enrolled_ms": 0, "revoked_ms": None, "state_since_ms": 0}
     return {"device": device, "state": "online", **dict.fromkeys(texts, ""), **numbers}
 
 

@@ -27,6 +27,9 @@ ORIGIN = "http(s)://host[:port] without a path, such as http://localhost:8400"
 SECURE_ORIGIN = "https://…: passkeys need https anywhere but on this machine itself"
 ORIGINS = 'up to 8 origins, such as ["http://localhost:8420"]'
 BOOLEAN = "true or false"
+ROLES = "some of web, ingest, log, notify"
+NOT_ALL_ROLES = "all of them: only on PostgreSQL (database_url) is there more than one process"
+DRAIN_S = "a whole number of seconds from 0 to 60"
 BROKER_URL = "nats://host:port or tls://host:port"
 PORT = "a whole number from 1 to 65535"
 NETWORKS = "a list of networks such as 192.0.2.0/24 or 2001:db8::/32"
@@ -124,6 +127,13 @@ def test_what_has_no_default_may_not_be_left_out(key: str) -> None:
         ),
         ("data_dir", "", "a folder"),
         ("demo_passkeys", "yes", BOOLEAN),
+        ("roles", [], ROLES),
+        ("roles", ["web", "web"], ROLES),
+        ("roles", ["web", "mail"], ROLES),
+        ("roles", "all", ROLES),
+        ("roles", ["web"], NOT_ALL_ROLES),
+        ("drain_s", -1, DRAIN_S),
+        ("drain_s", 61, DRAIN_S),
         ("broker.url", "http://127.0.0.1:8404", BROKER_URL),
         ("broker.url", "nats://127.0.0.1", BROKER_URL),
         ("broker.mqtt_port", 0, PORT),

@@ -15,7 +15,7 @@ from firmware.protocol.events import CheckedIn, Event, SilenceMessage, Status
 from firmware.protocol.live import SILENT_LIFE_MS, PushText, SilentPush
 from firmware.protocol.topics import subject
 from relay.config.settings import PushConfig
-from relay.ingest.carried_events import NoCustody, carry
+from relay.ingest.carried_events import NoCustody
 from relay.ingest.statuses import StatusIngest
 from relay.notify.silences import Silences
 from relay.store import silences
@@ -24,6 +24,7 @@ from tests.fakes.live_relay import QueueBus
 from tests.fakes.push_service import PushService, run_push_service
 from tests.fakes.push_subscription import PushSubscription
 from tests.fakes.slot_house import SlotHouse
+from tests.relay.carrying import carry
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import World, open_world
@@ -80,7 +81,7 @@ class Home:
         )
         topic = subject(self.device, "status")
         delivered = Delivered(topic, status.encode(), self.world.clock.wall_ms())
-        await self.statuses.take(delivered)  # type: ignore[arg-type]
+        await self.statuses.take([delivered])  # type: ignore[list-item]
 
     async def checks_in(self, *after_minutes: int, mark: str = "AAAA") -> str:
         """Leave a message for each of the times; the first is the owner's browser's."""

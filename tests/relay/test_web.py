@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from relay.app.probes import PROBES, Health, Readiness, build_probes
 from relay.config.settings import LimitsConfig
 from relay.web.app_server import build_app_server
 from relay.web.i18n import choose_language, load_texts, read_folder
@@ -117,6 +118,28 @@ async def test_health_names_what_is_down(world: World) -> None:
     answer = await world.browser().get("/healthz")
     assert answer.status_code == 503
     assert answer.json() == {"ok": False, "broker": True, "bucket": False, "database": True}
+
+
+@pytest.mark.parametrize("away", ["", "is_broker_up", "is_database_up", "is_serving", "bucket"])
+async def test_a_bucket_that_is_away_takes_no_process_out_and_the_others_do(away: str) -> None:
+    parts = {"is_broker_up": True, "is_database_up": True, "is_serving": True}
+
+    async def health() -> Health:
+        return Health(is_broker_up=True, is_database_up=True, is_bucket_up=away != "bucket")
+
+    async def readiness() -> Readiness:
+        return Readiness(**{name: name != away for name in parts})
+
+    transport = httpx2.ASGITransport(app=build_probes(health, readiness))
+    async with httpx2.AsyncClient(transport=transport, base_url=RELAY_URL) as probe:
+        statuses = {path: (await probe.get(path)).status_code for path in PROBES}
+        assert (await probe.get("/")).status_code == 404
+    is_ready = away in ("", "bucket")
+    assert statuses == {
+        "/livez": 200,
+        "/readyz": 200 if is_ready else 503,
+        "/healthz": 503 if away == "bucket" else 200,
+    }
 
 
 async def test_a_refused_enrolment_says_why(world: World) -> None:

@@ -251,7 +251,6 @@ async def _pair(
             revoked_ms=None,
             state="offline",
             state_since_ms=since_ms,
-            last_seq=seq,
         ),
     )
     paired = Event(

@@ -29,13 +29,14 @@ from relay.store.schema.credit import (
     credit_used,
 )
 from relay.store.schema.doorbells import (
-    carried_events,
     claims,
     commands,
     door_notices,
     doorbell_boots,
     doorbell_health,
     doorbells,
+    event_cursors,
+    event_ids,
     events,
     thumbnails,
 )
@@ -72,6 +73,7 @@ from relay.store.schema.logs import (
     slot_commitments,
     slot_trees,
 )
+from relay.store.schema.partitions import partition_owners
 from relay.store.schema.people import (
     account_doorbells,
     accounts,
@@ -84,6 +86,7 @@ from relay.store.schema.people import (
     push_subscriptions,
     pushes,
     sessions,
+    sign_in_failures,
     silences,
     viewer_tokens,
 )
@@ -109,7 +112,6 @@ __all__ = [
     "agency_settings",
     "agreement_texts",
     "appeals",
-    "carried_events",
     "ceremonies",
     "claims",
     "commands",
@@ -130,6 +132,8 @@ __all__ = [
     "doorbell_health",
     "doorbells",
     "downloads",
+    "event_cursors",
+    "event_ids",
     "events",
     "feed_appeals",
     "feed_batches",
@@ -155,6 +159,7 @@ __all__ = [
     "outcomes",
     "packages",
     "pairings",
+    "partition_owners",
     "push_subscriptions",
     "pushes",
     "received_counts",
@@ -166,6 +171,7 @@ __all__ = [
     "requests",
     "schema_version",
     "sessions",
+    "sign_in_failures",
     "silences",
     "slot_commitments",
     "slot_trees",

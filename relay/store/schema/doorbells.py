@@ -11,7 +11,7 @@ from sqlalchemy import (
     true,
 )
 
-from relay.store.schema.base import SERIAL, metadata
+from relay.store.schema.base import metadata
 
 # --- fleet -----------------------------------------------------------------------------------
 
@@ -31,10 +31,20 @@ doorbells = Table(
     Column("cloned_ms", BigInteger),  # since when its card is known to be in two devices
     Column("state", Text, nullable=False, default="offline"),  # online | offline
     Column("state_since_ms", BigInteger, nullable=False),
-    Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
     Index("doorbells_by_state", "revoked_ms", "state", "state_since_ms"),
     Index("doorbells_by_certificate", "revoked_ms", "certificate_ends_ms"),
     Index("doorbells_by_clone", "revoked_ms", "cloned_ms"),
+    # What each batch of events and states asks, without reading the certificates.
+    Index("doorbells_by_device", "device", "revoked_ms", "state", "cloned_ms"),
+)
+
+# How far each doorbell's events have come; a row of its own, since each batch writes it.
+event_cursors = Table(
+    "event_cursors",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),  # the highest event seq committed
+    Column("last_relay_seq", BigInteger, nullable=False),  # of its newest event
 )
 
 # How each doorbell is, by its last word; no history.
@@ -69,14 +79,14 @@ claims = Table(
 
 # --- what doorbells say, and what they are told ----------------------------------------------
 
-# Every committed event. relay_seq gives the order of commit, by time (relay/store/events.py);
-# event_id makes it once only.
+# Every committed event. relay_seq gives the order of commit of one doorbell's events, by time
+# (relay/store/events.py); event_ids makes each once only.
 events = Table(
     "events",
     metadata,
-    Column("relay_seq", SERIAL, primary_key=True, autoincrement=False),
-    Column("event_id", Text, nullable=False, unique=True),
-    Column("device", Text, nullable=False),
+    Column("device", Text, primary_key=True),
+    Column("relay_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),  # the body's `type`
     Column("time_ms", BigInteger, nullable=False),  # the doorbell's clock
@@ -85,27 +95,27 @@ events = Table(
     Column("received_ms", BigInteger, nullable=False),  # the relay's
     Column("credential_id", Text),  # notes only: the owner it is sealed to
     Column("payload", Text, nullable=False),  # canonical JSON of protocol.events.Event
-    Index("events_by_device", "device", "relay_seq"),
     Index("events_by_seq", "device", "seq"),
     Index("events_by_kind", "device", "kind", "seq"),
 )
 
-# Events that pass through: only that they came (relay/store/carried_events.py).
-carried_events = Table(
-    "carried_events",
+# The id of every event, whether its row is kept or it passed through (relay/store/event_ids.py).
+event_ids = Table(
+    "event_ids",
     metadata,
     Column("event_id", Text, primary_key=True),
     Column("device", Text, nullable=False),
-    Column("digest", Text, nullable=False),  # SHA-256 of canonical protocol.events.Event
+    Column("digest", Text, nullable=False),  # SHA-256 of canonical protocol.events.Event; or empty
+    Column("is_kept", Boolean, nullable=False),  # it has a row among the events
     Column("received_ms", BigInteger, nullable=False),  # the relay's clock
-    Index("carried_events_by_age", "received_ms"),
+    Index("event_ids_by_age", "received_ms"),
 )
 
 # The sealed picture of an event; the relay can't open it.
 thumbnails = Table(
     "thumbnails",
     metadata,
-    Column("event_id", Text, ForeignKey("events.event_id", ondelete="CASCADE"), primary_key=True),
+    Column("event_id", Text, primary_key=True),
     Column("device", Text, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     Column("sealed", Text, nullable=False),  # JSON of protocol.thumbnails.SealedThumbnail

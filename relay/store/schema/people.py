@@ -43,6 +43,15 @@ credentials = Table(
     Column("is_demo", Boolean, nullable=False),
 )
 
+# Failed logins of an address at an account, for a day. pair_hash is of both.
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("pair_hash", Text, primary_key=True),
+    Column("failures", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False, index=True),
+)
+
 # One-time invitations to add a passkey.
 invitations = Table(
     "invitations",

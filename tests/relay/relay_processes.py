@@ -1,0 +1,85 @@
+"""Whole relay processes, as an operator starts them, on one PostgreSQL database and one broker."""
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from relay.config.settings import Config
+from tests.relay.servers import free_port
+
+
+class RelayProcess:
+    """One `doorward-relay serve` with roles of its own, on a port of its own."""
+
+    def __init__(self, config: Config, roles: str, log: Path) -> None:
+        self.port = free_port()
+        self._host = config.public_url.partition("//")[2]
+        self._log = log
+        self._command = [
+            *(sys.executable, "-m", "relay", "serve"),
+            *("--config", str(config.data_dir / "relay.toml")),
+            *("--role", roles, "--listen", f"127.0.0.1:{self.port}"),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def wait_until_ready(self, timeout_s: float = 60) -> None:
+        end = time.monotonic() + timeout_s
+        while self.ask("/readyz") != 200:
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the relay isn't ready: {self._log.read_text()}")
+            time.sleep(0.05)
+
+    def ask(self, path: str) -> int:
+        """Return the status of the answer; 0 for none."""
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, headers={"Host": self._host})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (http)
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return int(error.code)
+        except OSError:
+            return 0
+
+    def tell(self, how: signal.Signals = signal.SIGTERM) -> None:
+        assert self._process is not None
+        self._process.send_signal(how)
+
+    def wait(self, timeout_s: float = 30) -> None:
+        assert self._process is not None
+        self._process.wait(timeout_s)
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10)
+
+
+@contextmanager
+def relay_processes(config: Config, *roles: str) -> Iterator[list[RelayProcess]]:
+    """Run a process for each of the roles; what is written in between shows if one fails."""
+    processes = [
+        RelayProcess(config, some, config.data_dir / f"relay-{number}.log")
+        for number, some in enumerate(roles)
+    ]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.wait_until_ready()
+        yield processes
+    finally:
+        for process in processes:
+            with suppress(OSError):
+                process.end()

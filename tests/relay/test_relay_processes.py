@@ -1,0 +1,192 @@
+"""Relay processes side by side: roles, probes, and a restart under load that nobody notices."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware.protocol.encoding import decode
+from firmware.protocol.events import Event
+from firmware.protocol.topics import topic
+from relay.base.clock import SystemClock
+from relay.config.settings import Config
+from relay.fleet.ca import Authority
+from relay.fleet.enrolment import EnrolmentService
+from relay.store.database import Database
+from tests.relay import databases
+from tests.relay.doorbells import Doorbell, enrol
+from tests.relay.relay_processes import RelayProcess, relay_processes
+from tests.relay.servers import Broker, new_relay
+from tests.rigs.postgres import MISSING, programs, run_postgres, url_of
+
+pytestmark = pytest.mark.services
+
+ALL = "web,ingest,log,notify"
+DOORBELLS = 6
+EACH_S = 0.05
+AGAIN_S = 5.0
+MOST_UNRECEIPTED = 20
+"""As a doorbell has at most under way."""
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """PostgreSQL for this module: the one that all tests have, or one of its own."""
+    at = programs()
+    if databases.SERVER:
+        yield databases.SERVER
+        return
+    if at is None:
+        pytest.skip(MISSING)
+    with run_postgres(at) as folder, databases.all_on(url_of(folder)) as url:
+        yield url
+
+
+class Town:
+    """A broker and a database, without a relay; there is no bucket at all."""
+
+    def __init__(self, config: Config, database: Database) -> None:
+        self.config, self.database = config, database
+        self.authority = Authority.load(
+            config.ca_key_path.read_bytes(), config.ca_path.read_bytes()
+        )
+        self.enrolling = EnrolmentService(
+            database=database,
+            authority=self.authority,
+            config=config,
+            clock=SystemClock(),
+            announce_revocation=self._nobody,
+        )
+
+    async def _nobody(self, _device: str) -> None:
+        """No doorbell is revoked here."""
+
+
+@pytest.fixture
+async def town(postgres: str, tmp_path: Path) -> AsyncIterator[Town]:
+    config = await asyncio.to_thread(new_relay, tmp_path / "relay")
+    file = config.data_dir / "relay.toml"
+    file.write_text(f"drain_s = 1\n{file.read_text()}")
+    broker = Broker(config)
+    await asyncio.to_thread(broker.start)
+    database = await Database.open(config.database)
+    yield Town(config, database)
+    await database.close()
+    await asyncio.to_thread(broker.stop)
+
+
+class Presses(threading.Thread):
+    """Presses of one doorbell, each told again until its receipt, as its outbox would."""
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        super().__init__()
+        self._doorbell = doorbell
+        self._is_over = threading.Event()
+        self.told: list[str] = []
+        self.unreceipted: dict[str, tuple[float, Event]] = {}
+        self.longest_s = 0.0
+
+    def run(self) -> None:
+        with self._doorbell.connect() as line:
+            line.subscribe(topic(self._doorbell.device, "command"))
+            again_s = 0.0
+            while not self._is_over.wait(EACH_S) or self.unreceipted:
+                if not self._is_over.is_set() and len(self.unreceipted) < MOST_UNRECEIPTED:
+                    event = self._doorbell.event()
+                    self.told.append(event.id)
+                    self.unreceipted[event.id] = time.monotonic(), event
+                    line.publish("event", event.encode())
+                for at_s, event in list(self.unreceipted.values())[:1]:
+                    if time.monotonic() - max(at_s, again_s) > AGAIN_S:
+                        again_s = time.monotonic()
+                        line.publish("event", event.encode())
+                for command in line.commands(0.01):
+                    for event_id in getattr(command.body, "event_ids", ()):
+                        if event_id in self.unreceipted:
+                            at_s, _ = self.unreceipted.pop(event_id)
+                            self.longest_s = max(self.longest_s, time.monotonic() - at_s)
+
+    def finish(self, timeout_s: float = 40) -> None:
+        self._is_over.set()
+        self.join(timeout_s)
+        assert not self.unreceipted
+
+
+class Visitors(threading.Thread):
+    """Requests as a balancer hands them out: to a process that said that it is ready."""
+
+    def __init__(self, processes: list[RelayProcess]) -> None:
+        super().__init__()
+        self._processes = processes
+        self._is_over = threading.Event()
+        self.statuses: list[int] = []
+
+    def run(self) -> None:
+        while not self._is_over.is_set():
+            for process in self._processes:
+                if process.ask("/readyz") == 200:
+                    time.sleep(0.2)  # it looks less often than it hands out
+                    self.statuses.append(process.ask("/"))
+
+    def finish(self) -> None:
+        self._is_over.set()
+        self.join(20)
+
+
+async def test_each_process_does_what_its_roles_say(town: Town, tmp_path: Path) -> None:
+    with relay_processes(town.config, "web", "ingest,log,notify") as (web, ingest):
+        # There is no bucket: that takes no process out.
+        probes = {path: (web.ask(path), ingest.ask(path)) for path in ("/livez", "/readyz")}
+        assert probes == {"/livez": (200, 200), "/readyz": (200, 200)}
+        assert (web.ask("/healthz"), ingest.ask("/healthz")) == (503, 503)
+        assert (web.ask("/"), ingest.ask("/")) == (200, 404)
+        doorbell = await enrol(town, tmp_path)
+        event = doorbell.event()
+
+        def press() -> bool:
+            with doorbell.connect() as line:
+                line.subscribe(topic(doorbell.device, "command"))
+                line.publish("event", event.encode())
+                return line.wait_for_receipt(event.id)
+
+        assert await asyncio.to_thread(press)
+
+
+async def test_one_of_two_is_restarted_under_load_and_nothing_is_lost(
+    town: Town, tmp_path: Path
+) -> None:
+    doorbells = [await enrol(town, tmp_path) for _ in range(DOORBELLS)]
+    with relay_processes(town.config, ALL, ALL) as processes:
+        presses = [Presses(doorbell) for doorbell in doorbells]
+        visitors = Visitors(processes)
+
+        def restart() -> None:
+            for thread in (*presses, visitors):
+                thread.start()
+            time.sleep(1)
+            one = processes[0]
+            one.tell()
+            deadline = time.monotonic() + 1
+            while one.ask("/readyz") == 200:  # it says no first, and serves on
+                assert time.monotonic() < deadline
+            assert one.ask("/") == 200
+            one.wait()
+            one.start()
+            one.wait_until_ready()
+            time.sleep(1)
+            visitors.finish()
+            for thread in presses:
+                thread.finish()
+
+        await asyncio.to_thread(restart)
+    assert set(visitors.statuses) == {200}
+    longest_s = max(thread.longest_s for thread in presses)
+    print(f"{sum(len(thread.told) for thread in presses)} events, {longest_s:.1f} s to a receipt")
+    for thread, doorbell in zip(presses, doorbells, strict=True):
+        query = f"SELECT payload FROM events WHERE device = '{doorbell.device}' ORDER BY relay_seq"  # noqa: S608
+        rows = databases.run_on(str(town.config.database), query)
+        stored = [decode(Event, text.encode()).id for (text,) in rows]
+        assert stored == thread.told  # each once, in order
