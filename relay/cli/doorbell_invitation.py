@@ -9,7 +9,7 @@ from firmware.protocol.claims import Invitation
 from relay.base.clock import SystemClock
 from relay.config.settings import Config
 from relay.custody.keys import read_policy_file
-from relay.errors import RelayError
+from relay.errors import LogError, RelayError
 from relay.fleet.ca import Authority
 from relay.fleet.claims import new_claim
 from relay.store.database import Database
@@ -43,10 +43,15 @@ async def invite_doorbell(config: Config, out: Path | None, *, is_link: bool) ->
 
 
 def _policy(config: Config) -> str | None:
-    """Return the text of the relay's policy, if it has logs; raise LogError if it isn't one."""
+    """Return the text of the relay's policy, if it has logs; raise LogError if none follows it."""
     if config.log is None:
         return None
-    read_policy_file(config.log)
+    register = f"{config.log.name}/register"
+    if read_policy_file(config.log).charter_of(register) is None:
+        raise LogError(
+            f"{config.log.policy_path}: doesn't name the charter of {register}, so a doorbell refuses "
+            "it: submit the charter first (doorward-relay admin charter --help)"
+        )
     return config.log.policy_path.read_text("utf-8")
 
 

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from relay.base.metrics import Figures, LogFigures, Metrics, StreamFigures
 from tests.house.documents import REPOSITORY, anchors, sections, table_rows
