@@ -8,8 +8,9 @@ from pathlib import Path
 from firmware.protocol.claims import Invitation
 from relay.base.clock import SystemClock
 from relay.config.settings import Config
+from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
-from relay.errors import LogError, RelayError
+from relay.errors import RelayError
 from relay.fleet.ca import Authority
 from relay.fleet.claims import new_claim
 from relay.store.database import Database
@@ -49,8 +50,8 @@ def _policy(config: Config) -> str | None:
     register = f"{config.log.name}/register"
     if read_policy_file(config.log).charter_of(register) is None:
         raise LogError(
-            f"{config.log.policy_path}: doesn't name the charter of {register}, so a doorbell refuses "
-            "it: submit the charter first (doorward-relay admin charter --help)"
+            f"{config.log.policy_path}: doesn't name the charter of {register}, so a doorbell "
+            "refuses it: submit the charter first (doorward-relay admin charter --help)"
         )
     return config.log.policy_path.read_text("utf-8")
 
