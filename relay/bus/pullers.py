@@ -76,6 +76,7 @@ class _Lane:
 
     is_new: bool = True
     is_open: bool = False
+    is_opening: bool = False
     wanted: int = 0
     asked_at: float = 0.0
     refusals: int = 0
@@ -96,6 +97,7 @@ class Puller:
         # Holds at most what was asked for. None: something has changed.
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._lanes = {partition: _Lane() for partition in range(PARTITIONS)}
+        self._opening: set[asyncio.Task[None]] = set()
         self._strays: list[Msg] = []
         self._has_lost_consumer = False
 
@@ -126,7 +128,7 @@ class Puller:
         """
         if self._has_lost_consumer:
             await self._wait_for_leader()
-        await self._open_lanes()
+        self._open_lanes()
         await self._ask_for(limit)
         batch: list[StreamMessage] = []
         try:
@@ -137,6 +139,10 @@ class Puller:
                 self._take(self._arrived.get_nowait(), batch)
         except (TimeoutError, asyncio.QueueEmpty):
             pass
+        except asyncio.CancelledError:
+            for task in self._opening:
+                task.cancel()
+            raise
         strays, self._strays = self._strays, []
         for message in strays:  # of partitions that were handed over
             with contextlib.suppress(NatsError):
@@ -150,6 +156,7 @@ class Puller:
             (
                 lane.asked_at + PULL_LOST_S if lane.is_open and lane.wanted else lane.rests_until
                 for lane in self._lanes.values()
+                if not lane.is_opening
             ),
             default=now + PULL_LOST_S,
         )
@@ -158,28 +165,26 @@ class Puller:
         self._has_lost_consumer = False
         await self._streams.ensure()
 
-    async def _open_lanes(self) -> None:
+    def _open_lanes(self) -> None:
+        """Begin to open what is closed; each by itself, since some consumers may have no leader."""
         now = asyncio.get_running_loop().time()
-        closed = {
-            name: lane
-            for name, lane in self._lanes.items()
-            if not lane.is_open and lane.rests_until <= now
-        }
-        done = await asyncio.gather(
-            *(
-                self._streams.take_over(self._stream, partition, is_anew=lane.is_new)
-                for partition, lane in closed.items()
-            ),
-            return_exceptions=True,
-        )
-        for lane, outcome in zip(closed.values(), done, strict=True):
-            if outcome is None:
-                lane.is_open, lane.is_new = True, False
-            elif isinstance(outcome, NatsError | TimeoutError):
-                lane.rests_until = now + REFUSED_S
-                self._complain(said(outcome))
-            else:
-                raise outcome
+        for partition, lane in self._lanes.items():
+            if not lane.is_open and not lane.is_opening and lane.rests_until <= now:
+                lane.is_opening = True
+                task = asyncio.create_task(self._open(partition, lane), name="consumer")
+                self._opening.add(task)
+                task.add_done_callback(self._opening.discard)
+
+    async def _open(self, partition: int, lane: _Lane) -> None:
+        try:
+            await self._streams.take_over(self._stream, partition, is_anew=lane.is_new)
+            lane.is_open, lane.is_new = True, False
+        except (NatsError, TimeoutError) as error:
+            self._complain(said(error))
+            lane.rests_until = asyncio.get_running_loop().time() + REFUSED_S
+        finally:
+            lane.is_opening = False
+            self._arrived.put_nowait(None)
 
     async def _ask_for(self, limit: int) -> None:
         now = asyncio.get_running_loop().time()

@@ -11,7 +11,7 @@ from firmware.protocol.events import Event, Pressed, ReleaseCommitted
 from firmware.protocol.topics import subject
 from relay.fleet.partitions import PARTITIONS, partition_of
 from relay.ingest.carried_events import NoCustody
-from relay.ingest.event_batches import EventBatches, Sorted, Told
+from relay.ingest.event_batches import EventBatches, ReceivedEvent, Sorted
 from relay.ingest.fence import Fence
 from relay.store import event_ids, events, partitions
 from relay.store.database import Transaction
@@ -48,7 +48,7 @@ class Owned:
         self.owned -= {partition}
 
 
-def told(device: str, seq: int, **changes: Any) -> Told:
+def told(device: str, seq: int, **changes: Any) -> ReceivedEvent:
     fields = {
         "id": new_id(),
         "device": device,
@@ -58,7 +58,7 @@ def told(device: str, seq: int, **changes: Any) -> Told:
         "body": Pressed(),
     }
     event = Event(**(fields | changes))
-    return Told(delivery=Delivered(event), event=event, canonical=event.encode())  # type: ignore[arg-type]
+    return ReceivedEvent(delivery=Delivered(event), event=event, canonical=event.encode())  # type: ignore[arg-type]
 
 
 class Delivered:
