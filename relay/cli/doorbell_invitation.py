@@ -8,7 +8,6 @@ from pathlib import Path
 from firmware.protocol.claims import Invitation
 from relay.base.clock import SystemClock
 from relay.config.settings import Config
-from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
 from relay.errors import RelayError
 from relay.fleet.ca import Authority
@@ -44,14 +43,16 @@ async def invite_doorbell(config: Config, out: Path | None, *, is_link: bool) ->
 
 
 def _policy(config: Config) -> str | None:
-    """Return the text of the relay's policy, if it has logs; raise LogError if none follows it."""
+    """Return the text of the relay's policy, if it has logs; raise LogError if it isn't one."""
     if config.log is None:
         return None
     register = f"{config.log.name}/register"
     if read_policy_file(config.log).charter_of(register) is None:
-        raise LogError(
-            f"{config.log.policy_path}: doesn't name the charter of {register}, so a doorbell "
-            "refuses it: submit the charter first (doorward-relay admin charter --help)"
+        print(
+            f"{config.log.policy_path} doesn't name the charter of {register} yet, and a doorbell "
+            "with this invitation refuses it: submit the charter, then invite anew "
+            "(doorward-relay admin charter --help)",
+            file=sys.stderr,
         )
     return config.log.policy_path.read_text("utf-8")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.__main__ import main
 from relay.backup.errors import BackupError
 from relay.bus import Bus
@@ -175,26 +174,6 @@ def test_a_claim_that_cant_be_written_isnt_made(
     assert main([*invite, str(tmp_path / "doorward.json")]) == 0
     assert json.loads((tmp_path / "doorward.json").read_text())
     assert rows_of(tmp_path / "relay" / "relay.sqlite3", claims) == [(1,)]
-
-
-@ON_SQLITE_ONLY
-def test_no_doorbell_is_invited_before_there_is_a_charter(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Seen to be invited without the look at the policy, with a policy that it refuses."""
-    assert init(tmp_path / "relay") == 0
-    config = ["--config", str(tmp_path / "relay" / "relay.toml")]
-    assert main(["log", "init", *config, "--name", "lakeland", "--example"]) == 0
-    witness = NoteSigner.generate("north.example", "cosignature").key.vkey
-    named = ["--witness", f"north={witness}@http://north.example", "--quorum", "1"]
-    policy = ["--out", str(tmp_path / "relay" / "policy.txt")]
-    assert main(["log", "policy", *named, *policy, *config]) == 0
-    out = tmp_path / "doorward.json"
-    assert main(["invite", "doorbell", *config, "--out", str(out)]) == 1
-    assert "submit the charter first" in capsys.readouterr().err
-    assert not out.exists()
-    claims = "SELECT count(*) FROM claims"
-    assert rows_of(tmp_path / "relay" / "relay.sqlite3", claims) == [(0,)]
 
 
 async def test_a_broker_that_is_away_ends_a_revocation_with_words(tmp_path: Path) -> None:
