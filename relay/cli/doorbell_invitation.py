@@ -46,7 +46,14 @@ def _policy(config: Config) -> str | None:
     """Return the text of the relay's policy, if it has logs; raise LogError if it isn't one."""
     if config.log is None:
         return None
-    read_policy_file(config.log)
+    register = f"{config.log.name}/register"
+    if read_policy_file(config.log).charter_of(register) is None:
+        print(
+            f"{config.log.policy_path} doesn't name the charter of {register} yet, and a doorbell "
+            "with this invitation refuses it: submit the charter, then invite anew "
+            "(doorward-relay admin charter --help)",
+            file=sys.stderr,
+        )
     return config.log.policy_path.read_text("utf-8")
 
 

@@ -69,6 +69,11 @@ def test_press_service_holds_the_service_button(doorbell: Listener, tmp_path: Pa
     assert doorbell.order == {"do": "press", "pin": "service", "hold_s": 3.2}
 
 
+def test_press_briefly_presses_the_service_button(doorbell: Listener, tmp_path: Path) -> None:
+    assert main(["press", "--briefly", "--data", str(tmp_path)]) == 0
+    assert doorbell.order == {"do": "press", "pin": "service"}
+
+
 def test_show_sends_the_picture(doorbell: Listener, tmp_path: Path) -> None:
     picture = tmp_path / "code.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n-rest")

@@ -29,14 +29,16 @@ class Cluster:
 
     config: Config
     processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    """The words before each broker's own command, such as those of a shell that starts it."""
 
-    def start(self, *numbers: int) -> None:
+    def start(self, *numbers: int, program: Path = BIN / "nats-server") -> None:
         """Start these brokers, or all, without waiting for a leader."""
         for number in numbers or range(1, SIZE + 1):
             folder = self.folder(number)
             with (folder / "log").open("ab") as log:
                 self.processes[number] = subprocess.Popen(
-                    [BIN / "nats-server", "-c", "nats.conf"],
+                    [*self.before, program, "-c", "nats.conf"],
                     cwd=folder,
                     stdout=log,
                     stderr=log,
@@ -93,8 +95,8 @@ def with_replicas(config: Config, replicas: int | None) -> Config:
 
 
 @contextlib.contextmanager
-def run_cluster(folder: Path) -> Iterator[Cluster]:
-    cluster = Cluster(new_cluster(folder))
+def run_cluster(folder: Path, before: tuple[str, ...] = ()) -> Iterator[Cluster]:
+    cluster = Cluster(new_cluster(folder), before=before)
     try:
         yield cluster
     finally:

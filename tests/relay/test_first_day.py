@@ -239,7 +239,7 @@ def test_the_guides_commands_make_a_register(
     """Those of "Who may ask", word for word, and with Bob's in Ann's place."""
     monkeypatch.chdir(tmp_path)
     guide = REPOSITORY / "docs" / "guide" / "operate.md"
-    told = [" ".join(words) for words in commands(guide)]
+    told = [line for line in map(" ".join, commands(guide)) if "rehearsal" not in line]
 
     def run(beginning: str, **instead: str) -> None:
         line = next(line for line in told if line.startswith(f"doorward-relay {beginning} "))

@@ -117,6 +117,7 @@ def test_a_doorbells_invitation_has_the_relays_policy_and_is_a_link_too(
     told = capsys.readouterr()
     assert read_invitation(told.out.encode()).policy == policy.read_text()
     assert "for whoever holds it" in told.err
+    assert "submit the charter, then invite anew" in told.err
 
 
 def test_an_owners_invitation_leads_to_the_owners_app(

@@ -5,8 +5,10 @@ schema_v1.sql was dumped from a database that version 1 of the schema wrote.
 
 import json
 import re
+import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from relay.store.database import Database
 from relay.store.migrations import STEPS
 from relay.store.schema import SCHEMA_VERSION, metadata
 from tests.fakes.clock import ManualClock
+from tests.faults.strace import reason_against
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.servers import Broker
 from tests.rigs.postgres import MISSING, programs, run_postgres
@@ -223,6 +226,26 @@ async def test_a_step_that_breaks_leaves_the_older_version_whole(old: Path) -> N
     with sqlite3.connect(old) as raw:
         columns = {row[1] for row in raw.execute("PRAGMA table_info(events)")}
     assert "corrected_ms" not in columns
+
+
+@ON_SQLITE_ONLY
+@pytest.mark.skipif(bool(reason_against()), reason=reason_against())
+def test_a_migration_that_is_killed_half_way_is_done_by_the_next_one(tmp_path: Path) -> None:
+    assert main(["init", "--data", str(tmp_path / "relay")]) == 0
+    path = tmp_path / "relay" / "relay.sqlite3"
+    for file in path.parent.glob("relay.sqlite3*"):
+        file.unlink()
+    with sqlite3.connect(path) as raw:
+        raw.executescript(V1)
+    settings = ["migrate", "--config", str(path.parent / "relay.toml")]
+    kill = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64"]
+    kill += ["-e", "inject=pwrite64:signal=SIGKILL:when=20"]
+    done = subprocess.run([*kill, sys.executable, "-m", "relay", *settings], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+    assert version_of(path) == 1
+    assert main(settings) == 0
+    assert version_of(path) == SCHEMA_VERSION
 
 
 async def test_a_version_that_never_was_is_refused(old: Path) -> None:

@@ -87,6 +87,11 @@ class Pair:
     def promote(self) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "standby"), "-w", "promote")
 
+    def pause_replay(self) -> None:
+        """Let the standby keep what comes, and replay none of it."""
+        at = ["-h", "127.0.0.1", "-p", str(self.ports[1]), "-U", "doorward", "-d", "postgres"]
+        self._run("psql", *at, "-qc", "SELECT pg_wal_replay_pause()")
+
     def stop(self) -> None:
         for name in ("primary", "standby"):
             with contextlib.suppress(subprocess.CalledProcessError):

@@ -76,10 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     press = commands.add_parser("press", help="press the bell")
-    press.add_argument(
+    button = press.add_mutually_exclusive_group()
+    button.add_argument(
         "--service",
         action="store_true",
         help="hold the service button inside the case instead (opens pairing)",
+    )
+    button.add_argument(
+        "--briefly",
+        action="store_true",
+        help="press that service button once, briefly (after pairing's four words)",
     )
     show = commands.add_parser("show", help="hold a picture before the camera, such as a QR code")
     show.add_argument("picture", type=Path, metavar="PICTURE", help="a PNG file")
@@ -124,6 +130,8 @@ def _order(options: argparse.Namespace) -> tuple[dict[str, Any], str]:  # Any: J
     if options.service:
         order = {"do": "press", "pin": "service", "hold_s": SERVICE_HOLD_S}
         return order, "The service button was held."
+    if options.briefly:
+        return {"do": "press", "pin": "service"}, "The service button was pressed briefly."
     return {"do": "press", "pin": "bell"}, "The bell was pressed."
 
 
