@@ -3,17 +3,20 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
+from firmware.protocol.encoding import DEVICE_ID_PATTERN
+from relay.api.audience import SessionSource, find_audience
 from relay.api.auth import OwnDoorbell, Owner, SeenDoorbell, Services, Token
-from relay.api.errors import not_found
+from relay.api.cursors import MAX_CURSOR_CHARS, read_cursors, write_cursors
+from relay.api.errors import ApiError, not_found
 from relay.api.ids import BrowserId
-from relay.api.stream import Audience, event_object, health_object, is_for_browser, stream
+from relay.api.stream import event_object, health_object, is_for_browser, stream
 from relay.base.allowances import RateExceeded
-from relay.store import commands, events, fleet, people, thumbnails
+from relay.store import commands, events, fleet, thumbnails
 from relay.store.guests import GuestDoorbell
 
 router = APIRouter()
@@ -83,13 +86,14 @@ class EventsOut(BaseModel):
 
 
 class NotesOut(BaseModel):
-    """Sealed notes for one browser, oldest first, as events; go on after `next_seq` if `has_more`.
+    """Sealed notes for one browser, oldest first, as events; go on after `next` if `has_more`.
 
-    `next_seq` is lower than what was asked for only where the relay began to count anew.
+    `next` has a cursor for each doorbell. One is lower than what was asked for only where the relay
+    began to count anew.
     """
 
     events: list[dict[str, Any]]  # Any: protocol.events.Event inside
-    next_seq: int
+    next: str
     has_more: bool
 
 
@@ -167,10 +171,14 @@ async def list_events(
     services: Services,
     owner: Owner,
     before_seq: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    before_device: Annotated[str, Query(pattern=f"({DEVICE_ID_PATTERN})|^$")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> EventsOut:
-    """Return the events of the caller's doorbells, newest first; pages go by `relay_seq`."""
-    audience = await _audience(services, owner)
+    """Return the events of the caller's doorbells, newest first.
+
+    Pages go by `relay_seq` and, as two doorbells may have the same, by doorbell.
+    """
+    audience = await find_audience(services.database, owner, now_ms=services.clock.wall_ms())
     async with services.database.read() as tx:
         rows = await events.newest(
             tx,
@@ -178,6 +186,7 @@ async def list_events(
             credential_ids=sorted(audience.credential_ids),
             guests=audience.guests,
             before_seq=before_seq,
+            before_device=before_device,
             limit=limit,
         )
         pictured = await thumbnails.having(
@@ -193,31 +202,43 @@ async def list_notes(
     services: Services,
     owner: Owner,
     browser: BrowserId,
+    after: Annotated[str, Query(max_length=MAX_CURSOR_CHARS)] = "",
     after_seq: Annotated[int, Query(ge=0, le=2**53)] = 0,
 ) -> NotesOut:
     """Return the notes that are sealed to one of the caller's browsers, oldest first.
 
-    Every slot has one, and most say nothing: so an app asks only for what came since.
+    Every slot has one, and most say nothing: so an app asks only for what came since, by `next` of
+    the last answer. `after_seq` is for doorbells without a cursor in it.
     """
-    audience = await _audience(services, owner)
+    cursors = read_cursors(after) if after else {}
+    if cursors is None:
+        raise ApiError(422, "cursors", "these cursors can't be read; begin without them")
+    audience = await find_audience(services.database, owner, now_ms=services.clock.wall_ms())
     async with services.database.read() as tx:
         rows = await events.notes_for(
             tx,
             sorted(audience.own),
             credential_ids=sorted(audience.credential_ids),
             guests=audience.guests,
+            after=cursors,
             after_seq=after_seq,
             limit=NOTES_A_PAGE,
         )
-        newest_seq = await events.newest_seq(tx, sorted(audience.devices))
+        newest = await events.newest_seqs(tx, audience.own)
+        newest |= await events.newest_heard(tx, audience.guests)
+    has_more = len(rows) == NOTES_A_PAGE
+    asked = {device: cursors.get(device, after_seq) for device in audience.devices}
+    # All up to here is read: of notes alone if there are more.
+    reached = {device: min(seq, newest.get(device, 0)) for device, seq in asked.items()}
+    reached |= {row.device: row.relay_seq for row in rows}
     return NotesOut(
         events=[
             event_object(row)
             for row in rows
             if is_for_browser(row, browser) and audience.may_hear(row)
         ],
-        next_seq=rows[-1].relay_seq if rows else min(after_seq, newest_seq),
-        has_more=len(rows) == NOTES_A_PAGE,
+        next=write_cursors(reached),
+        has_more=has_more,
     )
 
 
@@ -282,18 +303,28 @@ async def replace(services: Services, device: OwnDoorbell) -> ReplacementOut:
 
 
 @router.get("/stream")
-async def follow(services: Services, owner: Owner, token: Token) -> StreamingResponse:
-    """Stream the events of the caller's doorbells (text/event-stream), at most 20 at once."""
+async def follow(
+    services: Services,
+    owner: Owner,
+    token: Token,
+    last_event_id: Annotated[str, Header(max_length=MAX_CURSOR_CHARS)] = "",
+) -> StreamingResponse:
+    """Stream the events of the caller's doorbells (text/event-stream), at most 20 at once.
+
+    With the `id` of the last event that came, at this relay or another of the same database, what
+    was missed since comes first, then a `reload`.
+    """
     if services.hub.is_full(owner.id):
         raise RateExceeded(FULL_RETRY_S)
-
-    async def audience() -> Audience | None:
-        if await services.sessions.find(token, "owner") is None:
-            return None
-        return await _audience(services, owner)
-
+    said = stream(
+        services.hub,
+        SessionSource(services.database, services.clock, services.sessions, token),
+        account_id=owner.id,
+        after=read_cursors(last_event_id),  # of one that can't be read, all is read anew
+        is_resumed=bool(last_event_id),
+    )
     return StreamingResponse(
-        stream(services.hub, audience, account_id=owner.id),
+        said,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -320,18 +351,6 @@ async def get_command(services: Services, owner: Owner, command_id: str) -> Comm
         raise not_found("command")
     reply = None if row.reply is None else msgspec.to_builtins(row.reply.body)
     return CommandStateOut(state=row.state(services.clock.wall_ms()), reply=reply)
-
-
-async def _audience(services: Services, owner: Owner) -> Audience:
-    async with services.database.read() as tx:
-        credentials = await people.list_credentials(tx, owner.id)
-    own = frozenset(row.device for row in await services.pairings.doorbells(owner))
-    seen = await services.pairings.guest_doorbells(owner)
-    return Audience(
-        own=own,
-        credential_ids=frozenset(row.credential_id for row in credentials),
-        guests=tuple(one.guest for one in seen if one.guest.device not in own),
-    )
 
 
 def _as_guest(seen: GuestDoorbell) -> DoorbellOut:

@@ -86,7 +86,7 @@ def build_http(services: HttpServices) -> ASGIApp:
         TownTime(build_api(services.api), services.town_clock),
         allow_origins=list(services.owner_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         expose_headers=[TOWN_HEADER, NUMBER_HEADER, "Retry-After"],
         max_age=600,
     )

@@ -61,6 +61,7 @@ from relay.ingest.statuses import StatusIngest
 from relay.map.address_counts import load_address_counts
 from relay.map.districts import load_districts
 from relay.notify.hub import Hub
+from relay.notify.news import News
 from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
 from relay.store.database import Database
@@ -105,6 +106,8 @@ class Relay:
         if isinstance(clock, SimulatedClock):
             self._town = TownWatch(clock, database.signals)
         self._fleet = open_fleet(config, database, clock, machine=machine)
+        database.on_audience_changed(self._hub.audience_changed)
+        self._news = News(self._fleet.bus, self._hub)
         commands = self._fleet.commands
         self._pairings = Pairings(database, clock, commands)
         self._portal = open_portal(config, database, clock, fleet=self._fleet, hub=self._hub)
@@ -238,6 +241,7 @@ class Relay:
                 await self._fleet.revocations.start()
                 await self._fleet.bus.serve_callout(self._fleet.callout.respond)
             await self._fleet.signals.start()
+            await self._news.start()
             for name, part in self._tasks().items():
                 group.create_task(keep_running(name, part), name=name)
 
@@ -248,6 +252,7 @@ class Relay:
             "members": self._fleet.members.run,
             "partitions": self._fleet.partitions.run,
             "signals": self._fleet.signals.run,
+            "news": self._news.run,
             "commands": self._fleet.commands.run,
         }
         if "ingest" in roles:
@@ -305,16 +310,12 @@ class Relay:
                 await self._pairings.take_answer(row.device, answered)
             case Paired() as paired:
                 await self._pairings.take_paired(row.device, paired)
-                self._hub.doorbell_linked()
             case OwnerGone() as gone:
                 await self._pairings.take_gone(row.device, gone)
-                self._hub.doorbell_linked()
             case GuestLet() as let:
                 await self._pairings.take_guest(row.device, row, let)
-                self._hub.doorbell_linked()
             case GuestGone() as guest_gone:
                 await self._pairings.take_guest_gone(row.device, row, guest_gone)
-                self._hub.doorbell_linked()
             case PackageReady() as ready:
                 await self._evidence.delivery.take_ready(row.device, ready)
             case PackageUploaded() as uploaded:

@@ -5,10 +5,12 @@ which doorbells' events and states lie, `pullers` the batches that are taken fro
 """
 
 from relay.bus.connection import (
+    NEWS_SUBJECT,
     REVOKED_SUBJECT,
     SIGNAL_SUBJECT,
     Bus,
     MessageHandler,
+    NewsSubscription,
 )
 from relay.bus.inspection import BrokerState, StreamState
 from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
@@ -18,6 +20,7 @@ __all__ = [
     "EVENTS_STREAM",
     "MAX_BATCH",
     "MAX_WAITING_EVENTS",
+    "NEWS_SUBJECT",
     "PARTITIONS",
     "REVOKED_SUBJECT",
     "SIGNAL_SUBJECT",
@@ -25,6 +28,7 @@ __all__ = [
     "BrokerState",
     "Bus",
     "MessageHandler",
+    "NewsSubscription",
     "Puller",
     "StreamMessage",
     "StreamState",

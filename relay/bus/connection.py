@@ -38,7 +38,24 @@ RELAYS_SUBJECT = "relay"
 SIGNAL_SUBJECT = "relay.signal"
 """What relays tell each other; a doorbell may neither say nor hear it (relay/fleet/callout.py)."""
 
+NEWS_SUBJECT = "news"
+"""What relays tell each other for open pages; a doorbell may neither say nor hear it."""
+
 MessageHandler = Callable[[str, bytes], Awaitable[None]]
+
+
+class NewsSubscription:
+    """One topic of other relays' news, heard until it is unsubscribed."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+
+    async def unsubscribe(self) -> None:
+        """Hear no more."""
+        try:
+            await self._subscription.unsubscribe()
+        except NatsError as error:
+            raise BusUnavailable(f"can't unsubscribe: {error}") from error
 
 
 class Bus:
@@ -172,6 +189,36 @@ class Bus:
                 handler(subject.removeprefix(f"{SIGNAL_SUBJECT}."))
 
         await self._subscribe(f"{SIGNAL_SUBJECT}.*", heard)
+
+    async def publish_news(self, topic: str, data: bytes) -> None:
+        """Tell every relay that follows a topic; this one doesn't hear itself."""
+        if not self._client.is_connected:
+            raise BusUnavailable("the broker is away")  # the client would keep it, or lose it
+        await self._publish(f"{NEWS_SUBJECT}.{topic}", self._own_id + data)
+
+    async def subscribe_news(
+        self, topic: str, handler: Callable[[bytes], Awaitable[None]]
+    ) -> NewsSubscription:
+        """Call `handler(data)` with what other relays tell under a topic."""
+        own_id = self._own_id
+
+        async def heard(message: Msg) -> None:
+            if not message.data.startswith(own_id):
+                await handler(message.data[len(own_id) :])
+
+        try:
+            return NewsSubscription(
+                await self._client.subscribe(f"{NEWS_SUBJECT}.{topic}", cb=heard)
+            )
+        except NatsError as error:
+            raise BusUnavailable(f"can't subscribe: {error}") from error
+
+    async def flush(self) -> None:
+        """Wait until the broker has taken all that was said here."""
+        try:
+            await self._client.flush()
+        except NatsError as error:
+            raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
 
     async def serve_callout(self, respond: Callable[[bytes], bytes | None]) -> None:
         """Serve the broker's auth callout requests. Replicas share the questions."""

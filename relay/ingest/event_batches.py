@@ -57,7 +57,6 @@ class Committed:
     delivery: StreamMessage
     event: Event
     row: EventRow | None
-    is_new: bool
     carried: FollowUp = NOTHING
 
 
@@ -188,7 +187,6 @@ class EventBatches:
                 delivery=one.told.delivery,
                 event=one.told.event,
                 row=None if one.stored is None else one.stored.row,
-                is_new=True,
                 carried=follow_ups.get(event_id, NOTHING),
             )
             for event_id, one in new.items()
@@ -199,7 +197,7 @@ class EventBatches:
             if first is not None and first.stored is not None:
                 row = first.stored.row
             result.committed.append(
-                Committed(delivery=one.delivery, event=one.event, row=row, is_new=False)
+                Committed(delivery=one.delivery, event=one.event, row=row)
             )
         return result
 
@@ -218,10 +216,12 @@ class EventBatches:
         elif passkey_of(event) in unknown:  # of a deleted account nothing comes back
             is_dropped = True
         else:
+            after_seq = cursor.last_relay_seq
             stored = await events.new_event(
                 tx,
                 event,
                 told.canonical.decode(),
+                after_seq=after_seq,
                 relay_seq=cursor.next_relay_seq(received_ms),
                 received_ms=received_ms,
             )

@@ -1,7 +1,7 @@
 """Ingest of events: pull, parse, commit, send receipts, notify, acknowledge.
 
-    broker ─► parse ─► one transaction a batch ─► receipts to the doorbells
-                        for each event by itself ─► hooks (pairing, packages) ─► hub ─► acknowledged
+    broker ─► parse ─► one transaction a batch ─► hub, receipts to the doorbells
+                        for each event by itself ─► hooks (pairing, packages) ─► acknowledged
 
 Thumbnails, pushes and what is for the log are committed and receipted like the others, but don't
 become rows among the events, have no hooks, and the hub hears only of a picture, and of the notes
@@ -13,7 +13,8 @@ committed; a message is acknowledged after all that, so a relay that dies in bet
 again. What one doorbell tells beyond its allowance (relay/ingest/event_quota.py) comes again later.
 Hooks are therefore called at least once for an event and must be idempotent; a slow one
 holds up only its own event. A message that can't be read, or whose event breaks what
-commits it, is logged and discarded.
+commits it, is logged and discarded. The hub is told of each event before its hooks: a ring waits
+for nobody; and again of one that came again, as the relay that committed it may have died.
 """
 
 import asyncio
@@ -61,7 +62,7 @@ class Notices(Protocol):
     """The hub's notices that ingest sends."""
 
     def event_committed(self, row: EventRow) -> None:
-        """An event is committed for the first time."""
+        """An event is committed; it may have been told before."""
         ...
 
     def thumbnail_kept(self, device: str, event_id: str) -> None:
@@ -150,6 +151,8 @@ class EventIngest:
         result = await self._batches.commit(told)
         for item in result.committed:
             self._pusher.send(item.carried.pushes)
+        for item in result.committed:
+            self._tell(item)
         await self._send_receipts(result.committed)
         for delivery in result.refused:
             await delivery.discard()
@@ -183,14 +186,17 @@ class EventIngest:
             )
             await self._bus.publish_command(device, canonical_of(receipt))
 
-    async def _finish(self, item: Committed) -> None:
-        is_done = item.row is None or await self._run_hooks(item.row)
-        if item.row is not None and item.is_new:
+    def _tell(self, item: Committed) -> None:
+        """Tell of an event, each doorbell's in the order of commit; again if it came again."""
+        if item.row is not None:
             self._notices.event_committed(item.row)
         for note in item.carried.notes:
             self._notices.event_committed(note)
         if item.carried.thumbnail_of is not None:
             self._notices.thumbnail_kept(item.event.device, item.carried.thumbnail_of)
+
+    async def _finish(self, item: Committed) -> None:
+        is_done = item.row is None or await self._run_hooks(item.row)
         try:
             if is_done or item.delivery.attempts >= HOOK_ATTEMPTS:
                 await item.delivery.ack()

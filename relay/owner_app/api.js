@@ -8,8 +8,7 @@ import { setClockOffset } from "./town_time.js";
 /** The relay says something each 15 s; after this long, the connection is dead. */
 const STREAM_SILENCE_MS = 45_000;
 
-/** What a stream begins with: nothing that happens from then on is missed. */
-const GREETING = { event: "hello", data: null };
+/** @typedef {{event: string, data: any, id?: string | undefined}} StreamMessage `id` says how far one has heard, for another stream to go on from */
 
 /** The relay answered with an error; `code` names it. */
 export class ApiError extends Error {
@@ -63,13 +62,14 @@ export class Relay {
   }
 
   /**
-   * Yields a greeting once the relay listens, then its server-sent events until the connection ends.
+   * Yields a greeting ("hello") once the relay listens, then its server-sent events until the connection ends.
    * @param {AbortSignal} signal
-   * @returns {AsyncGenerator<{event: string, data: any}>}
+   * @param {string} [lastId] of a stream before it: what came since is told first, at whichever relay
+   * @returns {AsyncGenerator<StreamMessage>}
    */
-  async *stream(signal) {
+  async *stream(signal, lastId = "") {
     const { token } = this;
-    const response = await this.#fetch("stream", { signal });
+    const response = await this.#fetch("stream", { signal, headers: lastId ? { "Last-Event-ID": lastId } : {} });
     await this.#raise(response, token);
     if (response.body === null) throw new Unreachable("an empty stream");
     yield* parseStream(response.body);
@@ -122,7 +122,7 @@ export class Relay {
 /**
  * Parses text/event-stream (HTML, section 9.2).
  * @param {ReadableStream<Uint8Array>} body
- * @returns {AsyncGenerator<{event: string, data: any}>}
+ * @returns {AsyncGenerator<StreamMessage>}
  */
 async function* parseStream(body) {
   const reader = body.getReader();
@@ -135,7 +135,7 @@ async function* parseStream(body) {
 
 /**
  * @param {ReadableStreamDefaultReader<Uint8Array>} reader
- * @returns {AsyncGenerator<{event: string, data: any}>}
+ * @returns {AsyncGenerator<StreamMessage>}
  */
 async function* messagesOf(reader) {
   const decoder = new TextDecoder();
@@ -144,26 +144,27 @@ async function* messagesOf(reader) {
     const silence = setTimeout(() => void reader.cancel(), STREAM_SILENCE_MS);
     const { done, value } = await reader.read().finally(() => clearTimeout(silence));
     if (done) return;
-    if (!isGreeted) yield GREETING;
-    isGreeted = true;
     rest += decoder.decode(value, { stream: true }).replaceAll("\r\n", "\n");
     const blocks = rest.split("\n\n");
     rest = blocks.pop() ?? "";
     for (const block of blocks) {
-      const message = parseBlock(block);
+      const message = parseBlock(block, isGreeted ? "message" : "hello");
+      isGreeted = true;
       if (message !== null) yield message;
     }
   }
 }
 
-/** @param {string} block */
-function parseBlock(block) {
-  let event = "message";
+/** @param {string} block @param {string} event its name unless it has one; a greeting has no data @returns {StreamMessage | null} */
+function parseBlock(block, event) {
   const data = [];
+  let id;
   for (const line of block.split("\n")) {
     const [, name, value] = /^(\w+): ?(.*)$/.exec(line) ?? [];
     if (name === "event") event = value;
     if (name === "data") data.push(value);
+    if (name === "id") id = value;
   }
-  return data.length ? { event, data: JSON.parse(data.join("\n")) } : null;
+  if (event === "hello") return { event, data: null, id };
+  return data.length ? { event, data: JSON.parse(data.join("\n")), id } : null;
 }

@@ -72,19 +72,32 @@ function correctionOf({ event, corrected_ms }) {
   return event.is_clock_trusted ? null : corrected_ms;
 }
 
-/** The relay's number of what it committed last; 0 if there is nothing. @param {Iterable<ReportedEvent>} all */
-export function lastSeq(all) {
-  return Math.max(0, ...[...all].map(({ relay_seq }) => relay_seq));
+/** When the relay heard of what came last; 0 if there is nothing. @param {Iterable<ReportedEvent>} all */
+export function lastReceivedMs(all) {
+  return Math.max(0, ...[...all].map(({ received_ms }) => received_ms));
 }
 
-/** The one that the relay committed first. @param {Iterable<ReportedEvent>} all @returns {ReportedEvent | undefined} */
+/**
+ * For sorting as the relay's pages go: a number rises within one doorbell, and two doorbells may have the same.
+ * @param {ReportedEvent} a @param {ReportedEvent} b
+ */
+export function bySeq(a, b) {
+  return a.relay_seq - b.relay_seq || (a.event.device < b.event.device ? -1 : Number(a.event.device > b.event.device));
+}
+
+/** The one with which older pages begin. @param {Iterable<ReportedEvent>} all @returns {ReportedEvent | undefined} */
 export function firstReport(all) {
-  return [...all].sort((a, b) => a.relay_seq - b.relay_seq)[0];
+  return [...all].sort(bySeq)[0];
+}
+
+/** The part of a query that asks for what comes before a page. @param {ReportedEvent | undefined} first of it */
+export function beforeQuery(first) {
+  return first === undefined ? "" : `&before_seq=${first.relay_seq}&before_device=${first.event.device}`;
 }
 
 /** For sorting newest first. @param {ReportedEvent} a @param {ReportedEvent} b */
 export function byTime(a, b) {
-  return whenOf(b).ms - whenOf(a).ms || b.relay_seq - a.relay_seq;
+  return whenOf(b).ms - whenOf(a).ms || bySeq(b, a);
 }
 
 /**
@@ -143,7 +156,7 @@ export function groupEvents(history, notes = new Map()) {
   found.push(...fromNotes(history, notes));
   return found
     .map((group) => ({ group, ms: whenOf(group.told).ms }))
-    .sort((a, b) => b.ms - a.ms || b.group.told.relay_seq - a.group.told.relay_seq)
+    .sort((a, b) => b.ms - a.ms || bySeq(b.group.told, a.group.told))
     .map(({ group }) => group);
 }
 

@@ -5,6 +5,7 @@
  */
 import { askDoorbell } from "./asked_channel.js";
 import { ClipReader } from "./clips.js";
+import { beforeQuery, firstReport } from "./event_groups.js";
 import { readableText } from "./export_files.js";
 import { bytesText, t, timeText } from "./i18n.js";
 import { trustedKeys } from "./trust.js";
@@ -68,7 +69,7 @@ async function eventsOf({ relay }, device) {
     const { events } = await relay.get(`events?limit=${PAGE}${before}`);
     found.push(...events.filter((/** @type {any} */ { event }) => event.device === device));
     if (events.length < PAGE) break;
-    before = `&before_seq=${events.at(-1).relay_seq}`;
+    before = beforeQuery(firstReport(events));
   }
   return { v: 1, device, said_by: "relay", events: found };
 }

@@ -10,7 +10,7 @@ import { thisBrowser } from "./account.js";
 import { choicesOf } from "./clip_choices.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
 import { nameOf } from "./door_names.js";
-import { redate, firstReport, lastSeq, newestReports, startOf, whenOf } from "./event_groups.js";
+import { beforeQuery, bySeq, firstReport, lastReceivedMs, newestReports, redate, startOf, whenOf } from "./event_groups.js";
 import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
@@ -34,6 +34,8 @@ import { openZones } from "./vendor/protocol/zones.js";
 const PAGE = 100;
 const MAX_PAGES_BACK = 50;
 const MAX_PAGES_TO_RING = 5;
+/** Relays' clocks are less apart. */
+const CLOCKS_APART_MS = 10 * 60_000;
 /** Of 200 notes: more than a household of sixteen browsers gets in the seven days that they are kept. */
 const MAX_NOTE_PAGES = 100;
 /** @type {{names: string[], box: number[] | null}} */
@@ -79,6 +81,8 @@ export class Household extends EventTarget {
     this.hasContact = true;
     this.lostContactMs = 0;
     this.isComplete = false;
+    /** How far the relay's stream was heard: another one goes on from there. */
+    this.lastId = "";
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.writing = undefined;
     /** When what is shown was known, while it comes from this browser's own memory; else 0. */
@@ -92,7 +96,7 @@ export class Household extends EventTarget {
     const { at, size } = this.sorted;
     if (at !== this.revision || size !== this.told.size) {
       const dated = newestReports(this.told.values()).map((told) => ({ told, ms: whenOf(told).ms }));
-      dated.sort((a, b) => b.ms - a.ms || b.told.relay_seq - a.told.relay_seq);
+      dated.sort((a, b) => b.ms - a.ms || bySeq(b.told, a.told));
       this.sorted = { at: this.revision, size: this.told.size, history: dated.map(({ told }) => told) };
     }
     return this.sorted.history;
@@ -175,12 +179,13 @@ export class Household extends EventTarget {
     this.hasHeard = true;
     const isRestored = this.asOfMs > 0;
     if (isRestored) this.#forgetNotes();
-    const known = lastSeq(this.told.values());
+    const knownMs = lastReceivedMs(this.told.values());
+    const isNew = this.#hasNew(events);
     await this.#setDoorbells(doorbells, gone);
     this.isComplete = events.length < PAGE;
     await this.#takeAll(events);
-    if (isRestored) this.#dropUntold(events, known);
-    else if (known > 0) await this.#closeGap(events, known);
+    if (isRestored) this.#dropUntold(events, knownMs);
+    else if (knownMs > 0 && isNew) await this.#closeGap(events, knownMs);
     this.isLoaded = true;
     this.#tell("change");
     this.reading = this.reading.then(() => this.#loadNotes());
@@ -205,14 +210,15 @@ export class Household extends EventTarget {
       await this.#takeKept();
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
-        const { events, next_seq, has_more } = await this.relay.get(`notes?browser=${id}&after_seq=${this.book.seq}`);
+        const { events, next, has_more } = await this.relay.get(`notes?browser=${id}&${this.book.query}`);
         for (const told of events) await this.#takeNote(told);
-        this.book.seq = next_seq;
-        if (!has_more) break;
+        const isOn = this.book.goOn(next);
+        if (!has_more || !isOn) break;
       }
       await this.book.write();
       this.#tell("change");
     } catch (error) {
+      if (error instanceof ApiError && error.code === "cursors") this.book.beginAnew();
       console.warn("notes", error);
     }
   }
@@ -258,21 +264,28 @@ export class Household extends EventTarget {
 
   /** What is worth to be kept. @param {number} most events */
   newest(most) {
-    const tolds = [...this.told.values()].sort((a, b) => b.relay_seq - a.relay_seq).slice(0, most);
+    const tolds = [...this.told.values()].sort((a, b) => bySeq(b, a)).slice(0, most);
     return { doorbells: this.doorbells, tolds };
   }
 
   /**
-   * Loads what was missed in a long silence, of which the newest page is but a part.
-   * @param {ReportedEvent[]} events the newest page @param {number} known
+   * Loads what was missed in a long silence, of which the newest page is but a part: until a page has nothing new, or
+   * is from before it by any relay's clock.
+   * @param {ReportedEvent[]} events the newest page @param {number} knownMs
    */
-  async #closeGap(events, known) {
+  async #closeGap(events, knownMs) {
     for (let page = 0; page < MAX_PAGES_BACK; page += 1) {
-      const first = events.at(-1);
-      if (events.length < PAGE || first === undefined || first.relay_seq <= known) return;
-      ({ events } = await this.relay.get(`events?limit=${PAGE}&before_seq=${first.relay_seq}`));
+      const first = firstReport(events);
+      if (events.length < PAGE || first === undefined || first.received_ms < knownMs - CLOCKS_APART_MS) return;
+      ({ events } = await this.relay.get(`events?limit=${PAGE}${beforeQuery(first)}`));
+      if (!this.#hasNew(events)) return;
       await this.#takeAll(events);
     }
+  }
+
+  /** @param {ReportedEvent[]} events */
+  #hasNew(events) {
+    return events.some(({ event }) => !this.told.has(event.id));
   }
 
   /** Loads older events until there is a ring among them: a page may hold nothing but motion. */
@@ -296,21 +309,22 @@ export class Household extends EventTarget {
   /**
    * Forgets what was kept and the relay doesn't tell: all of it, unless its newest page reaches
    * back to that. What it does tell stays, so that nobody's place in the history is lost.
-   * @param {ReportedEvent[]} events the newest page @param {number} known the newest that was kept
+   * @param {ReportedEvent[]} events the newest page @param {number} knownMs when the newest that was kept came
    */
-  #dropUntold(events, known) {
+  #dropUntold(events, knownMs) {
     const told = new Set(events.map(({ event }) => event.id));
-    const first = events.length < PAGE ? undefined : events.at(-1);
-    const from = first !== undefined && first.relay_seq <= known ? first.relay_seq : 0;
-    for (const [id, { relay_seq }] of this.told) if (relay_seq >= from && !told.has(id)) this.told.delete(id);
+    const first = events.length < PAGE ? undefined : firstReport(events);
+    const from = first !== undefined && first.received_ms <= knownMs ? first : null;
+    for (const [id, one] of this.told) {
+      if ((from === null || bySeq(one, from) >= 0) && !told.has(id)) this.told.delete(id);
+    }
     this.revision += 1;
   }
 
   /** Loads one more page of older events. @param {number} [size] of the page */
   async loadOlder(size = PAGE) {
     const first = firstReport(this.told.values());
-    const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
-    const { events } = await this.relay.get(`events?limit=${size}${before}`);
+    const { events } = await this.relay.get(`events?limit=${size}${beforeQuery(first)}`);
     // What they come before may have been kept from long ago, and be forgotten since.
     if (first === undefined || this.told.has(first.event.id)) {
       await this.#takeAll(events);
@@ -327,16 +341,16 @@ export class Household extends EventTarget {
     for (let tries = 0; !signal.aborted; ) {
       try {
         await this.#loaded();
-        for await (const message of this.relay.stream(signal)) {
-          if (message.event !== "hello") {
-            await this.#hear(message);
-            continue;
+        for await (const message of this.relay.stream(signal, this.lastId)) {
+          if (message.event !== "hello") await this.#hear(message);
+          else {
+            // What happens between a load and the stream's beginning would be missed; a stream that goes on tells it.
+            if (this.lastId === "" || message.id === undefined) await this.load();
+            this.#contact(true);
+            tries = 0;
+            this.loadBackToRing().catch((error) => console.warn("older events", error));
           }
-          // What happens between a load and the stream's beginning would be missed.
-          await this.load();
-          this.#contact(true);
-          tries = 0;
-          this.loadBackToRing().catch((error) => console.warn("older events", error));
+          this.lastId = message.id ?? this.lastId;
         }
       } catch (error) {
         if (signal.aborted || (error instanceof ApiError && error.status === 401)) return;
@@ -382,8 +396,8 @@ export class Household extends EventTarget {
         told.has_thumbnail = true;
         this.revision += 1;
       }
-    } else if (event === "linked") {
-      await this.load(); // what it told just before it was ours, such as its first note, wasn't told us
+    } else if (event === "linked" || event === "reload") {
+      await this.load(); // what was told just before it was ours, such as its first note, or isn't told twice
     } else if (event === "gone") {
       await this.#loadDoorbells();
       this.#tell("gone", data.device);

@@ -12,7 +12,7 @@ import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
 /** @typedef {import("./vendor/protocol/documents.js").OwnerNote} OwnerNote */
-/** @typedef {{seq: number, kept: ReportedEvent[]}} Pages `seq` is the relay's number up to which all was read */
+/** @typedef {{after?: string, seq?: number, kept: ReportedEvent[]}} Pages `after` says up to where all was read, of each doorbell; `seq` said it of all, once */
 
 /** @type {NoteBody["type"][]} */
 const KEPT = [
@@ -50,6 +50,7 @@ export class NoteStore {
   /** @param {string} credentialId */
   constructor(credentialId) {
     this.credentialId = credentialId;
+    this.after = "";
     this.seq = 0;
     /** @type {Map<string, ReportedEvent>} by event id, in the order in which they came */
     this.kept = new Map();
@@ -65,9 +66,28 @@ export class NoteStore {
     /** @type {Pages | undefined} */
     const pages = await readKey(storedAs(this.credentialId));
     if (pages === undefined) return [];
-    this.seq = pages.seq;
+    this.after = pages.after ?? "";
+    this.seq = pages.seq ?? 0;
     for (const told of pages.kept) this.kept.set(told.event.id, told);
     return pages.kept;
+  }
+
+  /** The part of a query that asks for what wasn't read yet. */
+  get query() {
+    return this.after === "" ? `after_seq=${this.seq}` : `after=${this.after}`;
+  }
+
+  /** Goes on after what the relay's answer had; tells whether that is further. @param {string} next */
+  goOn(next) {
+    const isOn = next !== this.after;
+    this.after = next;
+    this.seq = 0;
+    return isOn;
+  }
+
+  /** Begins anew, because the relay can't read what this browser knows. */
+  beginAnew() {
+    this.goOn("");
   }
 
   /** Keeps a note if it is of use later. @param {ReportedEvent} told @param {OwnerNote} note @returns {boolean} */
@@ -139,7 +159,7 @@ export class NoteStore {
   /** Writes it all down. */
   async write() {
     if (!this.isRead) return; // else what was kept before would be lost
-    await writeKey(storedAs(this.credentialId), { seq: this.seq, kept: [...this.kept.values()] });
+    await writeKey(storedAs(this.credentialId), { after: this.after, kept: [...this.kept.values()] });
   }
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 
 from relay.store import door_notices, feed, heatmap
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.schema import (
     account_doorbells,
     accounts,
@@ -97,6 +97,7 @@ async def rows_of(tx: Transaction, account_id: str) -> AccountRows:
 async def delete_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
     """Delete an account and all of its rows; return how many there were, by what they are."""
     account_id = own.account_id
+    change_audience(tx, account_id)
     counts: dict[str, int] = {}
     # First, as ingest does: of two that wait for each other the database would break off one.
     mine = select(credentials.c.credential_id).where(credentials.c.account_id == account_id)

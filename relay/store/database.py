@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_AGAIN_S = 0.5
 _SIGNALS = "signals"
+_ACCOUNTS = "accounts"
 
 UNSTORABLE = (DataError, IntegrityError)
 """What a database raises for rows that it can't take, now or later; of all else it may recover."""
@@ -58,6 +59,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.signals = Signals()
+        self._audience_handlers: list[Callable[[str], None]] = []
         self.on_written: Callable[[float, float], None] = _unobserved
         """Is called after each commit: seconds that it waited for its turn, seconds it took."""
         self._engine = engine
@@ -134,14 +136,26 @@ class Database:
                 connection = await opened.execution_options(**options)
                 async with connection.begin():
                     began_at = time.monotonic()
-                    connection.info.pop(_SIGNALS, None)  # of one that was rolled back
+                    for name in (_SIGNALS, _ACCOUNTS):
+                        connection.info.pop(name, None)  # of one that was rolled back
                     yield connection
                     topics = connection.info.pop(_SIGNALS, frozenset())
+                    accounts = connection.info.pop(_ACCOUNTS, frozenset())
                     ended_at = time.monotonic()
             finally:
                 await opened.close()
         self.on_written(began_at - asked_at, time.monotonic() - ended_at)
         self.signals.give(topics)
+        for account_id in sorted(accounts):
+            for handler in self._audience_handlers:
+                handler(account_id)
+
+    def on_audience_changed(self, handler: Callable[[str], None]) -> None:
+        """Call `handler(account_id)` after each commit here that changed what an account may hear.
+
+        It must neither fail nor wait.
+        """
+        self._audience_handlers.append(handler)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -190,6 +204,11 @@ class Database:
 def signal(tx: Transaction, topic: Topic) -> None:
     """Have a write transaction give a signal once it is committed."""
     tx.info.setdefault(_SIGNALS, set()).add(topic)
+
+
+def change_audience(tx: Transaction, *account_ids: str) -> None:
+    """Say that a write transaction changes what accounts may hear: open pages ask anew."""
+    tx.info.setdefault(_ACCOUNTS, set()).update(account_ids)
 
 
 def shown(place: Path | str) -> str:

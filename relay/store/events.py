@@ -8,10 +8,22 @@ time of receipt: a count would tell how many events there are. Two doorbells may
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.engine import RowMapping
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id, sha256_hex
@@ -33,7 +45,7 @@ from firmware.protocol.rights import What
 from relay.store import event_cursors, event_ids
 from relay.store.database import Transaction
 from relay.store.guests import GuestRow
-from relay.store.schema import events
+from relay.store.schema import doorbells, events
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999: the last time that a document can name."""
@@ -60,12 +72,16 @@ MAX_TROUBLES_READ = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One event as it was committed. `relay_seq` rises with each commit of its doorbell's."""
+    """One event as it was committed. `relay_seq` rises with each commit of its doorbell's.
+
+    `after_seq` is the number of the doorbell's event before it, where the writer says so.
+    """
 
     relay_seq: int
     received_ms: int
     event: Event
     corrected_ms: int | None = None
+    after_seq: int | None = field(default=None, compare=False)
 
     @property
     def happened_ms(self) -> int:
@@ -108,12 +124,22 @@ async def known(tx: Transaction, told: Collection[tuple[str, int, str]]) -> dict
 
 
 async def new_event(
-    tx: Transaction, event: Event, payload: str, *, relay_seq: int, received_ms: int
+    tx: Transaction,
+    event: Event,
+    payload: str,
+    *,
+    after_seq: int,
+    relay_seq: int,
+    received_ms: int,
 ) -> NewEvent:
     """Return an event to be stored; a ClockSet that came before it corrects its time."""
     corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
     row = EventRow(
-        relay_seq=relay_seq, received_ms=received_ms, event=event, corrected_ms=corrected_ms
+        relay_seq=relay_seq,
+        received_ms=received_ms,
+        event=event,
+        corrected_ms=corrected_ms,
+        after_seq=after_seq,
     )
     return NewEvent(row=row, payload=payload, kind=str(event.body.__struct_config__.tag))
 
@@ -134,10 +160,12 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
     cursor = cursors.setdefault(event.device, event_cursors.Cursor(0, 0))
     cursor.take_seq(event.seq)
     data = event.encode()
+    after_seq = cursor.last_relay_seq
     new = await new_event(
         tx,
         event,
         data.decode(),
+        after_seq=after_seq,
         relay_seq=cursor.next_relay_seq(received_ms),
         received_ms=received_ms,
     )
@@ -169,8 +197,12 @@ async def add_slot_notes(
     new = []
     for note in notes:
         event = msgspec.structs.replace(told, id=new_id(), body=note)
+        after_seq = cursor.last_relay_seq
         row = EventRow(
-            relay_seq=cursor.next_relay_seq(received_ms), received_ms=received_ms, event=event
+            relay_seq=cursor.next_relay_seq(received_ms),
+            received_ms=received_ms,
+            event=event,
+            after_seq=after_seq,
         )
         new.append(NewEvent(row=row, payload=event.encode().decode(), kind=SLOT_NOTE))
     if new:
@@ -201,34 +233,85 @@ async def notes_for(
     *,
     credential_ids: Sequence[str],
     guests: Sequence[GuestRow] = (),
+    after: Mapping[str, int] = MappingProxyType({}),
     after_seq: int = 0,
     limit: int = 200,
 ) -> list[EventRow]:
     """Return all notes for these passkeys, and those of doorbells since one was a guest there.
 
-    Oldest first; which browser each is for, the caller looks at.
+    Those after each doorbell's cursor, or after `after_seq` where it has none. The oldest first;
+    which browser each is for, the caller looks at.
     """
     own = and_(events.c.device.in_(devices), events.c.credential_id.in_(credential_ids))
-    since = [
-        and_(
-            events.c.device == one.device,
-            events.c.credential_id.is_not(None),
-            events.c.relay_seq >= one.since_seq,
-        )
-        for one in guests
-    ]
     query = (
         select(events)
-        .where(_at(devices, guests), or_(own, *since), events.c.relay_seq > after_seq)
-        .order_by(events.c.relay_seq)
+        .where(
+            _after(_devices(devices, guests), after, after_seq),
+            or_(own, *(_since(one) & events.c.credential_id.is_not(None) for one in guests)),
+        )
+        .order_by(events.c.relay_seq, events.c.device)
         .limit(limit)
     )
     return [_event(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def newest_seq(tx: Transaction, devices: Sequence[str]) -> int:
-    """Return the number of these doorbells' last committed event; 0 without events."""
-    query = select(func.max(events.c.relay_seq)).where(events.c.device.in_(devices))
+async def missed(
+    tx: Transaction,
+    devices: Sequence[str],
+    *,
+    credential_ids: Sequence[str],
+    guests: Sequence[GuestRow] = (),
+    after: Mapping[str, int],
+    limit: int,
+) -> list[EventRow]:
+    """Return what doorbells told after each one's cursor; of a doorbell without one, nothing.
+
+    The oldest first: each doorbell's in the order of commit. Notes for these passkeys are among
+    them, those of slots too.
+    """
+    own = and_(
+        events.c.device.in_(devices),
+        or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
+    )
+    known = [one for one in _devices(devices, guests) if one in after]
+    query = (
+        select(events)
+        .where(_after(known, after, 0), or_(own, *(_heard_by(one) for one in guests)))
+        .order_by(events.c.relay_seq, events.c.device)
+        .limit(limit)
+    )
+    return [_event(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def newest_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:
+    """Return the number of each doorbell's last committed event; without events it has none."""
+    newest_of = (
+        select(func.max(events.c.relay_seq))
+        .where(events.c.device == doorbells.c.device)
+        .correlate(doorbells)
+        .scalar_subquery()
+    )
+    query = select(doorbells.c.device, newest_of.label("newest")).where(
+        doorbells.c.device.in_(devices)
+    )
+    return {row.device: row.newest for row in await tx.execute(query) if row.newest is not None}
+
+
+async def newest_heard(tx: Transaction, guests: Sequence[GuestRow]) -> dict[str, int]:
+    """Return the number of the last event at each doorbell that these guests may know of.
+
+    When a doorbell told of something else isn't for them to know.
+    """
+    found: dict[str, int] = {}
+    for one in guests:
+        query = select(func.max(events.c.relay_seq)).where(_heard_by(one))
+        newest_seq = (await tx.execute(query)).scalar()
+        found[one.device] = max(found.get(one.device, 0), newest_seq or one.since_seq - 1)
+    return found
+
+
+async def _newest_seq(tx: Transaction, device: str) -> int:
+    query = select(func.max(events.c.relay_seq)).where(events.c.device == device)
     return int((await tx.execute(query)).scalar() or 0)
 
 
@@ -315,6 +398,7 @@ async def newest(
     credential_ids: Sequence[str],
     guests: Sequence[GuestRow] = (),
     before_seq: int | None = None,
+    before_device: str = "",
     limit: int = 50,
 ) -> list[EventRow]:
     """Return these doorbells' events, newest first; notes only for these passkeys.
@@ -324,8 +408,8 @@ async def newest(
     Without those of slots (`notes_for` has them): each browser gets one in each, and most say
     nothing.
 
-    Which ones is by the order of commit, so that pages neither overlap nor leave gaps; their
-    order among each other is by when they happened.
+    Which ones is by number and, where two doorbells have the same, by doorbell: pages neither
+    overlap nor leave gaps. Their order among each other is by when they happened.
     """
     own = and_(
         events.c.device.in_(devices),
@@ -334,12 +418,16 @@ async def newest(
     )
     query = (
         select(events)
-        .where(_at(devices, guests), or_(own, *(_of_guest(one) for one in guests)))
-        .order_by(events.c.relay_seq.desc())
+        .where(
+            events.c.device.in_(_devices(devices, guests)),
+            or_(own, *(_of_guest(one) for one in guests)),
+        )
+        .order_by(events.c.relay_seq.desc(), events.c.device.desc())
         .limit(limit)
     )
     if before_seq is not None:
-        query = query.where(events.c.relay_seq < before_seq)
+        is_same = (events.c.relay_seq == before_seq) & (events.c.device < before_device)
+        query = query.where(or_(events.c.relay_seq < before_seq, is_same))
     rows = [_event(row) for row in (await tx.execute(query)).mappings()]
     return sorted(rows, key=lambda row: (row.happened_ms, row.relay_seq), reverse=True)
 
@@ -354,18 +442,30 @@ def is_guests(row: EventRow, guest: GuestRow) -> bool:
     return isinstance(body, (ClockSet, *_kinds_of(guest)))
 
 
-def _at(devices: Sequence[str], guests: Sequence[GuestRow]) -> ColumnElement[bool]:
+def _devices(devices: Sequence[str], guests: Sequence[GuestRow]) -> list[str]:
     """Name all doorbells at once, so that the index by doorbell serves whatever else is asked."""
-    return events.c.device.in_([*devices, *(one.device for one in guests)])
+    return sorted({*devices, *(one.device for one in guests)})
+
+
+def _after(devices: Sequence[str], after: Mapping[str, int], after_seq: int) -> ColumnElement[bool]:
+    of_each = [
+        and_(events.c.device == one, events.c.relay_seq > after.get(one, after_seq))
+        for one in devices
+    ]
+    return or_(false(), *of_each)
+
+
+def _since(guest: GuestRow) -> ColumnElement[bool]:
+    return and_(events.c.device == guest.device, events.c.relay_seq >= guest.since_seq)
 
 
 def _of_guest(guest: GuestRow) -> ColumnElement[bool]:
     kinds = [one.__struct_config__.tag for one in (ClockSet, *_kinds_of(guest))]
-    return and_(
-        events.c.device == guest.device,
-        events.c.relay_seq >= guest.since_seq,
-        events.c.kind.in_(kinds),
-    )
+    return _since(guest) & events.c.kind.in_(kinds)
+
+
+def _heard_by(guest: GuestRow) -> ColumnElement[bool]:
+    return or_(_of_guest(guest), _since(guest) & events.c.credential_id.is_not(None))
 
 
 def _kinds_of(guest: GuestRow) -> tuple[type[EventBody], ...]:

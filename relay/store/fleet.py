@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
-from relay.store.database import Transaction
-from relay.store.schema import claims, doorbells
+from relay.store.database import Transaction, change_audience
+from relay.store.schema import account_doorbells, claims, doorbells, guests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +226,9 @@ async def revoke(tx: Transaction, device: str, *, revoked_ms: int) -> bool:
         .where(doorbells.c.device == device, doorbells.c.revoked_ms.is_(None))
         .values(revoked_ms=revoked_ms)
     )
+    for table in (account_doorbells, guests):
+        query = select(table.c.account_id).where(table.c.device == device)
+        change_audience(tx, *(await tx.execute(query)).scalars())
     return (await tx.execute(change)).rowcount == 1
 
 

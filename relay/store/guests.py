@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Row, delete, select, update
 
 from firmware.protocol.rights import What
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.schema import doorbells, guests
 from relay.store.upserts import upsert
 
@@ -46,6 +46,7 @@ async def add(tx: Transaction, row: GuestRow) -> None:
     }
     known = await find(tx, row.device, row.browser)
     is_same = known is not None and known.account_id == row.account_id
+    change_audience(tx, row.account_id, *([] if known is None else [known.account_id]))
     since = {} if is_same else {"since_seq": row.since_seq}
     await tx.execute(
         upsert(tx, guests)
@@ -58,11 +59,13 @@ async def change(
     tx: Transaction, device: str, browser: str, *, what: tuple[What, ...], until_ms: int
 ) -> None:
     """Change the right of a guest's browser, if it is known."""
-    await tx.execute(
+    change = (
         update(guests)
         .where(guests.c.device == device, guests.c.browser == browser)
         .values(what=" ".join(what), until_ms=until_ms)
+        .returning(guests.c.account_id)
     )
+    change_audience(tx, *(await tx.execute(change)).scalars())
 
 
 async def find(tx: Transaction, device: str, browser: str) -> GuestRow | None:
@@ -74,11 +77,14 @@ async def find(tx: Transaction, device: str, browser: str) -> GuestRow | None:
 
 async def end(tx: Transaction, device: str, browser: str) -> None:
     """Delete a guest's browser at a doorbell."""
-    await tx.execute(delete(guests).where(guests.c.device == device, guests.c.browser == browser))
+    is_one = (guests.c.device == device) & (guests.c.browser == browser)
+    ended = await tx.execute(delete(guests).where(is_one).returning(guests.c.account_id))
+    change_audience(tx, *ended.scalars())
 
 
 async def end_account(tx: Transaction, device: str, account_id: str) -> None:
     """Delete all of an account's browsers at a doorbell."""
+    change_audience(tx, account_id)
     await tx.execute(
         delete(guests).where(guests.c.device == device, guests.c.account_id == account_id)
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.schema import accounts, ceremonies, credentials, invitations
 
 
@@ -80,6 +80,7 @@ async def find_account(tx: Transaction, account_id: str) -> Account | None:
 
 async def add_credential(tx: Transaction, credential: Credential) -> None:
     """Store a new passkey."""
+    change_audience(tx, credential.account_id)
     await tx.execute(
         insert(credentials).values(
             credential_id=credential.credential_id,

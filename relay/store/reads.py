@@ -8,7 +8,7 @@ from typing import Final, Literal, cast, get_args
 
 from sqlalchemy import Row, delete, func, insert, or_, select, update
 
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.schema import (
     account_doorbells,
     accounts,
@@ -219,6 +219,7 @@ async def suspend_account(
     )
     if by == "operator":
         await tx.execute(update(accounts).where(one).values(suspended_by=by))
+    change_audience(tx, account_id)
     for table in (sessions, viewer_tokens):
         await tx.execute(delete(table).where(table.c.account_id == account_id))
 

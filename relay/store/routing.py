@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from firmware.protocol.pairing import SignedPairingAnswer
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.health import HealthRow, health_row
 from relay.store.schema import (
     account_doorbells,
@@ -151,6 +151,7 @@ async def finish_join(tx: Transaction, pairing_id: str, *, device: str, now_ms: 
 
 async def link(tx: Transaction, account_id: str, device: str) -> None:
     """Link an account to a doorbell, after those that it has."""
+    change_audience(tx, account_id)
     own = account_doorbells.c
     last = select(func.coalesce(func.max(own.place), 0)).where(own.account_id == account_id)
     await tx.execute(
@@ -185,6 +186,7 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
 
 async def unlink(tx: Transaction, account_id: str, device: str) -> None:
     """Unlink an account from a doorbell."""
+    change_audience(tx, account_id)
     await tx.execute(
         delete(account_doorbells).where(
             account_doorbells.c.account_id == account_id, account_doorbells.c.device == device

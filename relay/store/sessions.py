@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.people import Account
 from relay.store.schema import accounts, sessions
 
@@ -83,11 +83,14 @@ async def touch(tx: Transaction, session_id: str, now_ms: int) -> None:
 
 async def end(tx: Transaction, token_hash: str) -> None:
     """Delete a token's session."""
-    await tx.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+    is_one = sessions.c.token_hash == token_hash
+    ended = await tx.execute(delete(sessions).where(is_one).returning(sessions.c.account_id))
+    change_audience(tx, *ended.scalars())
 
 
 async def end_some(tx: Transaction, account_id: str, session_ids: Sequence[str]) -> int:
     """Delete the named sessions of an account; return their number."""
+    change_audience(tx, account_id)
     result = await tx.execute(
         delete(sessions).where(
             sessions.c.account_id == account_id, sessions.c.id.in_(list(session_ids))
@@ -105,6 +108,7 @@ async def set_browser(tx: Transaction, session_id: str, browser_id: str) -> None
 
 async def end_browser(tx: Transaction, account_id: str, browser_id: str) -> int:
     """Delete an account's sessions in one browser; return their number."""
+    change_audience(tx, account_id)
     query = delete(sessions).where(
         sessions.c.account_id == account_id, sessions.c.browser_id == browser_id
     )
@@ -113,6 +117,7 @@ async def end_browser(tx: Transaction, account_id: str, browser_id: str) -> int:
 
 async def end_all(tx: Transaction, account_id: str, *, but: str | None = None) -> int:
     """Delete all of an account's sessions, or all but one; return their number."""
+    change_audience(tx, account_id)
     query = delete(sessions).where(sessions.c.account_id == account_id)
     if but is not None:
         query = query.where(sessions.c.id != but)

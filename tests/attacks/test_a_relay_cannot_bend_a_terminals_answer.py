@@ -96,7 +96,7 @@ class LyingRelay:
         lies: dict[str, Any] = {
             "requests": [{"digest": "f" * 64, "agency": "Mallory's police", "clips": ["all"]}],
             "events": [{"relay_seq": 1, "event": {"body": body}} for body in bodies],
-            "next_seq": 1,
+            "next": "d.1",
             "has_more": False,
         }
         return httpx2.Response(200, json=lies)

@@ -11,7 +11,7 @@ import pytest
 
 from firmware.clips.record import manifest_of
 from firmware.companion.authenticator.errors import AccountFailed
-from firmware.companion.owner.account import NEWEST_SEQ, NoteBatch
+from firmware.companion.owner.account import NoteBatch
 from firmware.companion.owner.errors import LineFailed, OwnerError
 from firmware.companion.owner.owner_statements import STATEMENT_LIFE_MS
 from firmware.companion.owner.reply_inbox import ReplyInbox
@@ -386,12 +386,12 @@ def test_refuses_what_is_no_wish(text: str) -> None:
 
 
 def test_a_relay_that_is_away_for_a_while_is_asked_again() -> None:
-    told = iter([NoteBatch(events=[], next_seq=7, has_more=False), None, None])
-    asked: list[int] = []
+    told = iter([NoteBatch(events=[], next="d.7", has_more=False), None, None])
+    asked: list[str | None] = []
 
     class Relay:
-        def notes(self, browser: str, after_seq: int) -> NoteBatch:  # noqa: ARG002
-            asked.append(after_seq)
+        def notes(self, browser: str, after: str | None) -> NoteBatch:  # noqa: ARG002
+            asked.append(after)
             found = next(told)
             if found is None:
                 raise AccountFailed("it restarts", is_away=True)
@@ -401,7 +401,7 @@ def test_a_relay_that_is_away_for_a_while_is_asked_again() -> None:
     answers = ReplyInbox(Relay(), None, PlayerKeys.make("x"))  # type: ignore[arg-type]
     answers.begin()
     assert answers.wait_for("d" * 64, patience=patience, wait_s=2) is None
-    assert asked == [NEWEST_SEQ, 7, 7]
+    assert asked == [None, "d.7", "d.7"]
 
 
 def test_no_answer_is_said_to_be_none() -> None:

@@ -72,7 +72,6 @@ async def pair(world: World, device: str, page: Page) -> OwnerKeys:
         await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
     paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.credential_id)
     await world.pairings.take_paired(device, paired)
-    world.hub.doorbell_linked()  # as the relay does: open pages load it at once
     return owner
 
 

@@ -18,7 +18,7 @@ from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClipReady, ClockSet, Health, Motion, Paired, Pressed, Trouble
 from firmware.protocol.zones import SeenMotion, seal_zones
-from relay.store import health
+from relay.store import statuses
 from relay.store.health import HealthRow
 from tests.flows.browser import Person, sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
@@ -71,7 +71,7 @@ async def at_the_door(
 async def say_health(world: World, device: str, said: Health) -> None:
     row = HealthRow(received_ms=world.clock.wall_ms(), health=said)
     async with world.database.begin() as tx:
-        await health.put(tx, device, row)
+        await statuses.put_health(tx, {device: row})
     world.hub.health_changed(device, row)
 
 

@@ -531,7 +531,6 @@ async def goes(home: Home) -> None:
     async with world.database.begin() as tx:
         await events.add(tx, told, received_ms=now_ms)
     await world.pairings.take_gone(home.device, gone)
-    world.hub.doorbell_linked()
 
 
 async def test_who_was_sent_away_is_told_so_in_words_on_an_open_page_and_at_the_next_visit(

@@ -143,7 +143,6 @@ class TellRelay:
                     await pairings.take_guest_gone(self.device, row, body)
             case _:
                 return event
-        self.world.hub.doorbell_linked()
         return event
 
 

@@ -39,6 +39,21 @@ test("a stream greets once the relay listens, and then tells what it says, howev
   await assert.rejects(hearing, { name: "AbortError" });
 });
 
+test("a stream says how far it was heard, and another one asks to go on from there", async (t) => {
+  const asked = [];
+  const relay = await serving(t, (request, response) => {
+    asked.push(request.headers["last-event-id"]);
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    response.end(": hello\nid: d.1\n\nid: d.2\nevent: status\ndata: 1\n\nevent: status\ndata: 2\n\n");
+  });
+  for (const lastId of ["", "d.2~e.1f"]) {
+    const heard = [];
+    for await (const { event, id } of relay.stream(new AbortController().signal, lastId)) heard.push([event, id]);
+    assert.deepEqual(heard, [["hello", "d.1"], ["status", "d.2"], ["status", undefined]]);
+  }
+  assert.deepEqual(asked, [undefined, "d.2~e.1f"]);
+});
+
 test("what the relay refuses has its code, and who is signed out is told once", async (t) => {
   const relay = await serving(t, (_, response) => {
     response.writeHead(401).end('{"error": {"code": "unauthenticated", "message": "sign in"}}');

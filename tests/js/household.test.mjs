@@ -31,7 +31,7 @@ class ScriptedRelay {
   }
 
   async get(path) {
-    if (path.startsWith("notes")) return { events: [], next_seq: 0, has_more: false };
+    if (path.startsWith("notes")) return { events: [], next: "", has_more: false };
     this.asked.push(path);
     if (path === "doorbells") {
       const bell = { device: DOOR, state: "online", since_ms: NOW };
@@ -147,6 +147,48 @@ test("a clip that is told anew on an open page is one clip, by its newest tellin
   assert.equal(household.isNewest(household.clips[0]), true);
 });
 
+/** Follows streams that end one after the other; returns what each was asked to go on from, and what was loaded. */
+async function followAll(streams) {
+  const relay = new ScriptedRelay({});
+  const asked = [];
+  const loadsAt = [];
+  const stop = new AbortController();
+  relay.stream = async function* (_signal, lastId) {
+    asked.push(lastId);
+    const said = streams.shift() ?? [];
+    if (streams.length === 0) setTimeout(() => stop.abort(), 50);
+    for (const message of said) {
+      yield structuredClone(message);
+      loadsAt.push(relay.asked.filter((path) => path === "events?limit=100").length);
+    }
+  };
+  const household = new Household(relay, { credential_id: "c" });
+  const called = [];
+  household.addEventListener("pressed", ({ detail }) => called.push(detail.event.id));
+  await household.follow(stop.signal);
+  return { asked, loadsAt, called };
+}
+
+test("a stream that broke goes on where it was heard, calls for the rings that were missed, and loads once after them", async () => {
+  const ring = (seq) => ({ event: "doorbell", id: `d.${seq}`, data: told(seq, { type: "pressed", camera: "working" }) });
+  const hello = (id) => ({ event: "hello", data: null, id });
+  const { asked, loadsAt, called } = await followAll([
+    [hello("d.0"), ring(1)],
+    [hello("d.1"), ring(2), ring(3), { event: "reload", id: "d.3", data: {} }],
+    [hello("d.3")],
+  ]);
+  assert.deepEqual(asked, ["", "d.1", "d.3"]);
+  assert.deepEqual(called, ["id-1", "id-2", "id-3"]);
+  // Once before the stream, once at its greeting; then not before what was missed is told.
+  assert.deepEqual(loadsAt, [2, 2, 2, 2, 2, 3, 3]);
+});
+
+test("at a relay that knows no ids all is loaded at each greeting", async () => {
+  const { asked, loadsAt } = await followAll([[{ event: "hello", data: null, id: "d.1" }], [{ event: "hello", data: null }], []]);
+  assert.deepEqual(asked.slice(0, 2), ["", "d.1"]);
+  assert.deepEqual(loadsAt, [2, 3]);
+});
+
 test("a ring is looked for behind a page that holds nothing but motion", async () => {
   const walks = Array.from({ length: 230 }, (_, i) => told(i + 2, { type: "motion", zones: [] }));
   const ring = told(1, { type: "pressed", camera: "working" });
@@ -183,7 +225,7 @@ test("loading back to a time goes by when the relay heard, which no doorbell's c
   await household.load();
   await household.loadBackTo(NOW + 100_000);
   assert.equal(household.told.size, 200);
-  assert.equal(relay.asked.at(-1), "events?limit=100&before_seq=151");
+  assert.equal(relay.asked.at(-1), "events?limit=100&before_seq=151&before_device=abcdefghijklmnopqrst");
 });
 
 test("a picture that the relay has got since is known of, and only for that door's event", async () => {

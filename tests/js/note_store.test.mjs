@@ -51,12 +51,13 @@ async function home() {
     const listed = said.gone.length > 0 ? [] : [{ device, identity_key, sealing_key }];
     if (path === "doorbells") return { doorbells: listed, gone: said.gone };
     if (path.startsWith("events")) return { events: [] };
-    const after = Number(new URLSearchParams(path.split("?")[1]).get("after_seq"));
+    const query = new URLSearchParams(path.split("?")[1]);
+    const after = Number(query.get("after")?.split(".")[1] ?? query.get("after_seq"));
     asked.push(after);
     const all = notes.filter(({ relay_seq }) => relay_seq > after);
     const events = all.slice(0, said.page);
-    const next_seq = events.at(-1)?.relay_seq ?? Math.min(after, notes.length, said.newest);
-    return { events, next_seq, has_more: all.length > said.page };
+    const next = events.at(-1)?.relay_seq ?? Math.min(after, notes.length, said.newest);
+    return { events, next: `${device}.${next}`, has_more: all.length > said.page };
   };
   const visit = async () => {
     const household = new Household({ get, put: async () => null }, { credential_id: "c" });
@@ -93,6 +94,16 @@ test("at the next visit it is known without the relay, and only what is new is a
   await tell(matched("e"));
   const household = await visit();
   assert.deepEqual([digests(household).sort(), asked], [["d", "e"], [0, 2]]);
+});
+
+test("a number that was kept before each doorbell had its own is taken once", async () => {
+  const { visit, tell, asked, database } = await home();
+  for (let slot = 0; slot < 3; slot += 1) await tell({ type: "nothing" });
+  database.kept.set("notes:c", { seq: 2, kept: [] });
+  const household = await visit();
+  assert.deepEqual([asked, household.book.seq], [[2], 0]);
+  assert.match(household.book.query, /^after=[a-z2-7]{20}\.3$/);
+  assert.deepEqual(Object.keys(database.kept.get("notes:c")).sort(), ["after", "kept"]);
 });
 
 test("what is kept stays sealed, and goes when its owner signs out", async () => {

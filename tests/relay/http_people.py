@@ -20,6 +20,7 @@ from firmware.protocol.requests import (
     Withdrawal,
 )
 from relay.agency.keys import OfficerFile, certify
+from relay.store import people
 from relay.store.requests import Cosigned, Draft
 from tests.relay.http_world import API, CELLS, DAY_MS, HOUR_MS, OWNER_ORIGIN, RELAY_URL, World
 from tests.story.authenticator import SoftPasskey
@@ -71,6 +72,14 @@ class Owner:
 
     async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
         return await self.http.post(API + path, json=body)
+
+
+async def account_of(world: World, owner: Owner) -> str:
+    """Return the id of somebody's account."""
+    async with world.database.read() as tx:
+        known = await people.find_credential(tx, owner.passkey.key.credential_id)
+    assert known is not None
+    return known.account_id
 
 
 async def paired_owner(world: World, device: str, name: str = "Ada") -> Owner:

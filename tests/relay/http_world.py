@@ -342,6 +342,7 @@ async def open_world(
     log = WitnessedLog(clock)
     register = RelayRegister(log, database, clock, origin=f"{name}/register")
     hub = Hub()
+    database.on_audience_changed(hub.audience_changed)
     bus = RememberingBus()
     commands = Commands(bus=bus, database=database, clock=clock)
     world = World(

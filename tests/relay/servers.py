@@ -43,6 +43,7 @@ from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
 from relay.ingest.statuses import StatusIngest
 from relay.notify.hub import Hub
+from relay.notify.news import News
 from relay.notify.web_push import WebPush
 from relay.store.database import Database
 from tests.relay.databases import url_of
@@ -125,6 +126,7 @@ class Relay:
     members: Members
     partitions: Partitions
     hub: Hub
+    news: News
     callout: Callout
     revocations: Revocations
     commands: Commands
@@ -156,6 +158,8 @@ async def run_relay(
     hub = Hub()
     members = Members(bus, frozenset(ROLES) if is_ingesting else frozenset(ROLES) - {INGEST})
     partitions = Partitions(members, database)
+    database.on_audience_changed(hub.audience_changed)
+    news = News(bus, hub)
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
         authority=authority,
@@ -193,8 +197,9 @@ async def run_relay(
     await bus.connect()
     await revocations.start()
     await bus.serve_callout(callout.respond)
+    await news.start()
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
-    parts = (*parts, members, partitions, revocations)
+    parts = (*parts, members, partitions, revocations, news)
     tasks = [
         asyncio.create_task(
             keep_running(type(part).__name__, part.run) if is_supervised else part.run()
@@ -214,6 +219,7 @@ async def run_relay(
             members=members,
             partitions=partitions,
             hub=hub,
+            news=news,
             callout=callout,
             revocations=revocations,
             commands=commands,

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from firmware.protocol.events import Health
 from relay.fleet.overview import PAGE, SILENT_MS, concerns_of
-from relay.store import fleet_overview, health
+from relay.store import fleet_overview, statuses
 from relay.store.fleet_overview import FleetRow
 from relay.store.health import HealthRow
 from relay.store.metrics import ENDING_MS
@@ -128,7 +128,8 @@ async def test_the_page_tells_how_a_doorbell_is_and_nothing_of_its_owner(world: 
     await set_columns(world, device, state="online")
     told = report(camera="missing", temperature_milli_c=61_400, signal_dbm=-58)
     async with world.database.begin() as tx:
-        await health.put(tx, device, HealthRow(received_ms=world.clock.wall_ms(), health=told))
+        row = HealthRow(received_ms=world.clock.wall_ms(), health=told)
+        await statuses.put_health(tx, {device: row})
     page = (await admin.get("/doorbells")).text
     assert "61 °C" in page
     assert "-58 dBm" in page

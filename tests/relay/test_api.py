@@ -1,7 +1,6 @@
 """The owner's API: own doorbells only, own notes only, and what travels in between."""
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,13 +13,16 @@ from firmware.protocol.commands import PairingRevealed, PairingStopped, SealedSt
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClockSet, Health, Note, Paired, Pressed
 from firmware.protocol.pairing import PairingCode, PairingReveal
-from relay.api.stream import REFRESH_S, Audience, stream
+from relay.api.audience import Audience
+from relay.api.cursors import read_cursors
 from relay.notify.hub import QUEUE_LENGTH
-from relay.store import health as health_rows
+from relay.store import statuses
 from relay.store.health import HealthRow
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN, RELAY_URL, World, open_world
 from tests.relay.newcomers_door import NewcomersDoor
+from tests.relay.open_pages import data_of, is_hello, name_of, own_page, page_of
 from tests.relay.pairing_answers import answered_by
 from tests.relay.theft_map import owns
 from tests.story.authenticator import SoftPasskey
@@ -272,8 +274,7 @@ async def test_a_doorbells_health_is_for_its_owners_with_the_time_that_it_came(
     )
     row = HealthRow(received_ms=world.clock.wall_ms(), health=health)
     async with world.database.begin() as tx:
-        for device_id in (device, other, "nosuchdoorbellatall"):
-            await health_rows.put(tx, device_id, row)
+        await statuses.put_health(tx, {device: row, other: row})
     (doorbell,) = (await owner.get("/doorbells")).json()["doorbells"]
     assert doorbell["health"]["received_ms"] == row.received_ms
     assert doorbell["health"]["health"] == msgspec.to_builtins(health)
@@ -347,8 +348,8 @@ async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
     async def audience() -> Audience:
         return Audience(own=frozenset({device}), credential_ids=frozenset({"mine"}))
 
-    said = stream(world.hub, audience, ping_s=0.05)
-    assert await anext(said) == ": hello\n\n"
+    said = page_of(world, audience, ping_s=0.05)
+    assert is_hello(await anext(said))
     await world.tell(other, Pressed())
     await world.tell(device, Note(credential_id="theirs", browser="a" * 20, sealed="eA"))
     event = await world.tell(device, Pressed())
@@ -357,17 +358,17 @@ async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
     world.hub.health_changed(other, HEALTH)
     world.hub.health_changed(device, HEALTH)
     world.hub.request_published("abc")
-    name, data = (await anext(said)).strip().split("\n")
-    assert name == "event: doorbell"
-    assert json.loads(data.removeprefix("data: "))["event"]["id"] == event.id
-    status = f'event: status\ndata: {{"device":"{device}","state":"online"}}\n\n'
-    assert await anext(said) == status
-    name, data = (await anext(said)).strip().split("\n")
-    assert name == "event: health"
-    told = json.loads(data.removeprefix("data: "))
+    ring = await anext(said)
+    assert (name_of(ring), data_of(ring)["event"]["id"]) == ("doorbell", event.id)
+    status = await anext(said)
+    assert (name_of(status), data_of(status)) == ("status", {"device": device, "state": "online"})
+    health = await anext(said)
+    assert name_of(health) == "health"
+    told = data_of(health)
     assert (told["device"], told["received_ms"]) == (device, HEALTH.received_ms)
     assert told["health"]["camera"] == "frozen"
-    assert await anext(said) == 'event: request\ndata: {"id":"abc"}\n\n'
+    request = await anext(said)
+    assert (name_of(request), data_of(request)) == ("request", {"id": "abc"})
     assert await anext(said) == ": ping\n\n"
     await said.aclose()
 
@@ -379,17 +380,16 @@ async def test_what_a_doorbell_tells_right_after_it_was_linked_is_heard(world: W
     async def audience() -> Audience:
         return Audience(own=frozenset(mine), credential_ids=frozenset())
 
-    said = stream(world.hub, audience)
-    assert await anext(said) == ": hello\n\n"
+    said = page_of(world, audience)
+    assert is_hello(await anext(said))
     waiting = asyncio.ensure_future(anext(said))
-    await asyncio.sleep(REFRESH_S)
-    await world.tell(device, Pressed())  # a stranger's: looked for, and not ours yet
+    await world.tell(device, Pressed())  # a stranger's: not ours yet
     await asyncio.sleep(0.05)
     mine.add(device)
-    world.hub.doorbell_linked()
-    ring = await world.tell(device, Pressed())
+    world.hub.audience_changed("account")
     async with asyncio.timeout(5):
-        assert (await waiting).startswith("event: linked")
+        assert name_of(await waiting) == "linked"
+        ring = await world.tell(device, Pressed())
         assert ring.id in await anext(said)
     await said.aclose()
 
@@ -402,32 +402,32 @@ async def test_a_stream_ends_with_its_session(world: World) -> None:
         mine = Audience(own=frozenset({device}), credential_ids=frozenset())
         return mine if is_signed_in else None
 
-    said = stream(world.hub, audience, ping_s=0.05)
-    assert await anext(said) == ": hello\n\n"
+    said = page_of(world, audience, ping_s=0.05)
+    assert is_hello(await anext(said))
     is_signed_in = False
-    await asyncio.sleep(0.06)
-    await world.tell(device, Pressed())
+    await world.tell(device, Pressed())  # queued before, and not told any more
+    world.hub.audience_changed("account")
     assert [frame async for frame in said] == []
-    assert [frame async for frame in stream(world.hub, audience)] == []
+    assert [frame async for frame in page_of(world, audience)] == []
 
 
 async def test_an_app_that_signed_out_is_hung_up_on(world: World) -> None:
     owner = Owner(world)
     await owner.register()
-    heard = asyncio.create_task(owner.get("/stream"))
-    await asyncio.sleep(0.1)
+    said = await own_page(world, owner)
+    assert is_hello(await anext(said))
     assert (await owner.http.delete(f"{API}/session")).status_code == 204
-    await asyncio.sleep(REFRESH_S)
-    world.hub.state_changed(await world.enrol(), "online")
-    async with asyncio.timeout(3):
-        assert (await heard).text == ": hello\n\n"
+    async with asyncio.timeout(PATIENCE_S):
+        assert [frame async for frame in said] == []
+    # Nor is it let in again.
+    assert (await owner.get("/stream")).status_code == 401
 
 
 async def test_a_listener_that_is_too_slow_is_hung_up_on(world: World) -> None:
     async def audience() -> Audience:
         return Audience(own=frozenset(), credential_ids=frozenset())
 
-    said = stream(world.hub, audience)
+    said = page_of(world, audience)
     await anext(said)
     for number in range(QUEUE_LENGTH + 1):
         world.hub.request_published(str(number))
@@ -517,7 +517,7 @@ async def test_a_browser_gets_its_own_notes_oldest_first_and_then_only_new_ones(
     assert [one["event"]["id"] for one in page["events"]] == [first.id, second.id]
     assert not page["has_more"]
     third = await world.tell(device, sealed_note(owner, mine))
-    after = (await owner.get(f"/notes?browser={mine}&after_seq={page['next_seq']}")).json()
+    after = (await owner.get(f"/notes?browser={mine}&after={page['next']}")).json()
     assert [one["event"]["id"] for one in after["events"]] == [third.id]
 
 
@@ -530,7 +530,10 @@ async def test_an_app_that_knows_more_than_a_relay_ever_counted_is_told_to_begin
     await world.tell(device, sealed_note(owner, mine))
     page = (await owner.get(f"/notes?browser={mine}&after_seq={2**53}")).json()
     assert (page["events"], page["has_more"]) == ([], False)
-    assert page["next_seq"] < 2**53
+    told = read_cursors(page["next"])
+    assert told is not None
+    assert told.keys() == {device}
+    assert 0 < told[device] < 2**53
 
 
 async def test_owners_see_each_other_and_each_leaves_only_for_themselves(world: World) -> None:

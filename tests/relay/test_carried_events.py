@@ -93,7 +93,7 @@ async def test_they_are_receipted_in_order_and_leave_no_event_behind(
             sealed = sealed_for(ada.browser.keys)
             pictured = doorbell.event(body=Thumbnail(for_event_id=pressed.id, sealed=sealed))
             last = doorbell.event()
-            with relay.hub.listen() as listener:
+            with relay.hub.listen(devices=[doorbell.device]) as listener:
                 told = (pressed, pushed, pictured, last)
                 assert await asyncio.to_thread(tell, doorbell, *told) == [True] * 4
                 heard = [await listener.next(5) for _ in range(3)]

@@ -48,7 +48,7 @@ async def test_a_relay_goes_on_with_the_standby_and_loses_nothing(
             while not pressing.is_over:
                 try:
                     async with relay.database.read() as tx:
-                        await fleet.last_seqs(tx, {doorbell.device})
+                        await fleet.get(tx, doorbell.device)
                     read.append("read")
                 except DatabaseLost:
                     read.append("lost")

@@ -179,7 +179,7 @@ async def test_a_listener_hears_of_states_and_events(relay: Relay, tmp_path: Pat
             line.publish("event", event.encode())
             line.publish("status", doorbell.status("offline").encode())
 
-    with relay.hub.listen() as listener:
+    with relay.hub.listen(devices=[doorbell.device]) as listener:
         await asyncio.to_thread(tell)
         heard = [await listener.next(5) for _ in range(3)]
     assert StateChanged(device=doorbell.device, state="online") in heard
@@ -352,7 +352,7 @@ async def test_a_status_each_minute_keeps_the_last_word_and_wakes_nobody_for_not
                 line.publish("status", status.encode())
             line.publish("status", doorbell.status("offline").encode())
 
-    with relay.hub.listen() as listener:
+    with relay.hub.listen(devices=[doorbell.device]) as listener:
         await asyncio.to_thread(tell)
         heard = [await listener.next(5) for _ in range(4)]
         assert await listener.next(0.1) is None

@@ -16,11 +16,12 @@ from firmware.protocol.events import (
     PushMessage,
     PushWanted,
 )
-from relay.api.stream import Audience, stream
+from relay.api.audience import Audience
 from relay.people.pairing import GONE_SHOWN_MS
 from relay.store import people, push
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, World, open_world
+from tests.relay.open_pages import data_of, name_of, page_of
 from tests.relay.pairing_answers import answered_by
 
 PLAYER = "b" * 20
@@ -103,15 +104,15 @@ async def test_an_open_page_is_told_at_once_and_hears_nothing_more(world: World)
         devices = audiences.pop(0) if len(audiences) > 1 else audiences[0]
         return Audience(own=devices, credential_ids=frozenset())
 
-    said = stream(world.hub, audience)
+    said = page_of(world, audience)
     await anext(said)
-    world.hub.doorbell_linked()
+    world.hub.audience_changed("account")
     world.hub.state_changed("a-door", "online")
     world.hub.state_changed("b-door", "online")
     async with asyncio.timeout(5):
         heard = [await anext(said), await anext(said)]
-    assert heard[0] == 'event: gone\ndata: {"device":"a-door"}\n\n'
-    assert "b-door" in heard[1]
+    assert (name_of(heard[0]), data_of(heard[0])) == ("gone", {"device": "a-door"})
+    assert (name_of(heard[1]), data_of(heard[1])["device"]) == ("status", "b-door")
 
 
 async def test_an_open_page_is_told_of_a_new_doorbell(world: World) -> None:
@@ -122,11 +123,12 @@ async def test_an_open_page_is_told_of_a_new_doorbell(world: World) -> None:
         devices = audiences.pop(0) if len(audiences) > 1 else audiences[0]
         return Audience(own=devices, credential_ids=frozenset())
 
-    said = stream(world.hub, audience)
+    said = page_of(world, audience)
     await anext(said)
-    world.hub.doorbell_linked()
+    world.hub.audience_changed("account")
     async with asyncio.timeout(5):
-        assert await anext(said) == 'event: linked\ndata: {"device":"b-door"}\n\n'
+        linked = await anext(said)
+        assert (name_of(linked), data_of(linked)) == ("linked", {"device": "b-door"})
 
 
 async def test_a_players_token_and_waiting_pushes_end_and_do_not_wake_up(world: World) -> None:

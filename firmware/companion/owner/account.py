@@ -24,8 +24,9 @@ from firmware.protocol.passkeys import Assertion, PasskeyKey
 from firmware.protocol.players import RelayUrl, ViewerToken
 
 MAX_NOTES_BYTES = 2 * 1024 * 1024
+MAX_CURSOR_CHARS = 8192
 NEWEST_SEQ = 2**53
-"""Of nothing that is newer than this, a relay says which is its newest."""
+"""Of nothing that is newer than this, a relay says up to where it has anything."""
 
 State = Literal["waiting", "answered", "revealed", "stopped", "paired"]
 
@@ -116,7 +117,7 @@ class NoteBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Notes that are sealed to one browser or player; only opening them shows the sender."""
 
     events: Annotated[list[_ToldNote], msgspec.Meta(max_length=1000)]
-    next_seq: int
+    next: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.~]*\Z", max_length=MAX_CURSOR_CHARS)]
     has_more: bool
 
     @property
@@ -192,9 +193,13 @@ class Account:
         """Return who wants to be an owner at the caller's doorbells."""
         return self._calls.send(_Joins, "GET", "joins").joins
 
-    def notes(self, browser: Id, after_seq: int) -> NoteBatch:
-        """Return what doorbells sealed to a browser or player since then."""
-        path = f"notes?browser={browser}&after_seq={after_seq}"
+    def notes(self, browser: Id, after: str | None) -> NoteBatch:
+        """Return what doorbells sealed to a browser or player after `next` of an earlier answer.
+
+        None: nothing but where that would be now.
+        """
+        place = f"after_seq={NEWEST_SEQ}" if after is None else f"after={after}"
+        path = f"notes?browser={browser}&{place}"
         return self._calls.send(NoteBatch, "GET", path, max_bytes=MAX_NOTES_BYTES)
 
     def send_statement(self, device: DeviceId, sealed: bytes) -> None:

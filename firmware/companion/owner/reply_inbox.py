@@ -5,7 +5,7 @@ words were compared at pairing. It can withhold one, so silence says nothing.
 """
 
 from firmware.companion.authenticator.errors import AccountFailed
-from firmware.companion.owner.account import NEWEST_SEQ, Account
+from firmware.companion.owner.account import Account
 from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.protocol.encoding import WireError, unb64u
@@ -44,14 +44,14 @@ class ReplyInbox:
         self._account = account
         self._paired = paired
         self._keys = keys
-        self._after_seq = 0
+        self._after = ""
         self.watches_until_ms: int | None = None
         """Until when this player may watch, if the doorbell told that since `begin`."""
 
     def begin(self) -> None:
         """Count from here, before a statement is sent; AccountFailed."""
-        told = self._account.notes(self._keys.public.id, NEWEST_SEQ)
-        self._after_seq = told.next_seq
+        told = self._account.notes(self._keys.public.id, None)
+        self._after = told.next
 
     def wait_for(self, digest: str, *, patience: PairingTimeouts, wait_s: float) -> Answer | None:
         """Return the first answer to a statement; None: none came in this time.
@@ -76,11 +76,11 @@ class ReplyInbox:
         found = []
         for _ in range(MAX_PAGES):
             try:
-                told = self._account.notes(self._keys.public.id, self._after_seq)
+                told = self._account.notes(self._keys.public.id, self._after)
             except AccountFailed:
                 break  # the relay may be back before the time is over
             found += [body for one in told.sealed if (body := self._opened(one)) is not None]
-            self._after_seq = told.next_seq
+            self._after = told.next
             if not told.has_more:
                 break
         return found
