@@ -78,15 +78,17 @@ class Fleet:
             "times_ns": sorted(self._times_ns),
         }
 
-    async def watch(self, url: str, tokens: Sequence[str]) -> dict[str, Any]:  # Any: JSON
-        """Open a page's stream for each token."""
+    async def watch(
+        self, port: int, host: str, tokens: Sequence[str]
+    ) -> dict[str, Any]:  # Any: JSON
+        """Open a page's stream for each token, at a relay that calls itself `host`."""
         gate, greeted = asyncio.Semaphore(AT_ONCE), []
         for token in tokens:
             await gate.acquire()
             hello = asyncio.get_running_loop().create_future()
             hello.add_done_callback(lambda _: gate.release())
             greeted.append(hello)
-            self._pages.append(asyncio.create_task(self._page(url, token, hello)))
+            self._pages.append(asyncio.create_task(self._page(port, host, token, hello)))
         async with asyncio.timeout(PATIENCE_S * 3):
             await asyncio.gather(*greeted)
         return {"pages": len(self._pages)}
@@ -114,10 +116,9 @@ class Fleet:
         for line in self._lines:
             line.close()
 
-    async def _page(self, url: str, token: str, hello: asyncio.Future[None]) -> None:
-        host, _, port = url.removeprefix("http://").partition(":")
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 20)
-        request = f"GET /api/v1/stream HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    async def _page(self, port: int, host: str, token: str, hello: asyncio.Future[None]) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+        request = f"GET /api/v1/stream HTTP/1.1\r\nHost: {host}\r\n"
         writer.write(f"{request}Authorization: Bearer {token}\r\n\r\n".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         if " 200 " not in head.partition("\r\n")[0]:

@@ -80,7 +80,7 @@ def ring(owners: int, size: Size, *, is_full: bool) -> list[Rung]:
     ):
         rig.ask("connect", folders=rig.folders)
         rig.ask("status")
-        rig.ask("watch", url=rig.url, tokens=rig.tokens)
+        rig.ask("watch", port=rig.port, host=rig.host, tokens=rig.tokens)
         time.sleep(SETTLE_S if is_full else 0.5)
         rig.ask("ring", count=WARM_UPS if is_full else 1, each_s=0.1)
         return [_rung(rig, is_full=is_full) for _ in range(size.runs)]

@@ -51,9 +51,14 @@ class RelayRig:
     """Of a session of each owner; the owner has the doorbell of the same place."""
 
     @property
-    def url(self) -> str:
+    def port(self) -> int:
         """Where the relay listens."""
-        return f"http://127.0.0.1:{self.config.listen.port}"
+        return self.config.listen.port
+
+    @property
+    def host(self) -> str:
+        """What the relay calls itself."""
+        return self.config.public_url.removeprefix("http://")
 
     @property
     def pid(self) -> int:
@@ -112,7 +117,7 @@ def relay_with_fleet(
                     stderr=log,
                     start_new_session=True,
                 )
-            _wait_until_ready(rig.url, rig.relay, folder / "relay.log")
+            _wait_until_ready(rig.port, rig.relay, folder / "relay.log")
             yield rig
         finally:
             _end(rig)
@@ -198,11 +203,11 @@ async def enrol_rows(database: Database, devices: Sequence[str]) -> None:
             await tx.execute(insert(schema.doorbells), rows[begin : begin + ROWS_AT_ONCE])
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     end_s = time.monotonic() + READY_S
     while process.poll() is None and time.monotonic() < end_s:
         try:
-            urllib.request.urlopen(f"{url}/readyz", timeout=2).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).close()
             return
         except OSError:
             time.sleep(0.1)
