@@ -196,9 +196,7 @@ class EventBatches:
             row = known.rows.get(one.event.id)
             if first is not None and first.stored is not None:
                 row = first.stored.row
-            result.committed.append(
-                Committed(delivery=one.delivery, event=one.event, row=row)
-            )
+            result.committed.append(Committed(delivery=one.delivery, event=one.event, row=row))
         return result
 
     async def _sort(

@@ -91,7 +91,10 @@ BENCHMARKS = (
     resting,
 )
 GROUPS = {
-    "relay": tuple("presses page_news idle_fleet reads logs register commands resting".split()),
+    "relay": (
+        *("presses", "page_news", "idle_fleet", "reads"),
+        *("logs", "register", "commands", "resting"),
+    ),
 }
 """Of `make bench ARGS=relay`: L1 to L5, L7 to L9."""
 

@@ -34,6 +34,8 @@ from tests.relay.servers import BIN, Broker, new_relay, run_object_store
 PEM_BYTES = 900
 READY_S = 90.0
 ROWS_AT_ONCE = 5_000
+ONE_ADDRESS = "\n[limits]\nfactor = 1000\n"
+"""Here all owners have one address, which is allowed what one household needs."""
 
 
 @dataclass
@@ -110,6 +112,8 @@ def relay_with_fleet(
         try:
             asyncio.run(_register(rig, registered, owners))
             rig.broker.start()
+            with _toml(config).open("a") as settings:
+                settings.write(ONE_ADDRESS)
             with (folder / "relay.log").open("wb") as log:
                 rig.relay = subprocess.Popen(
                     [BIN / "doorward-relay", "serve", "--config", _toml(config)],
@@ -215,11 +219,12 @@ def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) ->
 
 
 def _end(rig: RelayRig) -> None:
-    rig.fleet.end()
+    """Kill them all: nothing is to be kept, and the broker would tell each doorbell's will."""
+    if rig.broker.process is not None:
+        rig.broker.stop(signal.SIGKILL)
+    if rig.relay is not None:
+        rig.relay.kill()
+        rig.relay.wait()
     if rig.peer is not None:
         rig.peer.end()
-    if rig.relay is not None and rig.relay.poll() is None:
-        rig.relay.send_signal(signal.SIGTERM)
-        rig.relay.wait(30)
-    if rig.broker.process is not None:
-        rig.broker.stop()
+    rig.fleet.end()

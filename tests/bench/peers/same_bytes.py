@@ -5,7 +5,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from relay.base.http_server import server_settings
+from relay.base.http_server import listen_on, server_settings
 
 
 def main() -> None:
@@ -26,8 +25,7 @@ def main() -> None:
         return Response(body, media_type="application/json")
 
     settings = server_settings(Starlette(routes=[Route("/api/v1/events", answer)]))
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+    listener = listen_on("127.0.0.1", 0)
     print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
     asyncio.run(uvicorn.Server(settings).serve(sockets=[listener]))
 
