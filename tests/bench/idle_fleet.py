@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.measuring import Goal, Point, Readings, Result, Run, Size
+from tests.bench.measuring import Goal, Point, Readings, Result, Size, computed
 from tests.bench.relay_rig import RelayRig, Spent, relay_with_fleet
 
 FLEETS = (200, 1_000, 5_000)
@@ -57,7 +57,7 @@ def measure(size: Size) -> list[Result]:
             id="L3",
             what=f"{what}: until all are connected and subscribed, none refused",
             unit="s",
-            own_runs=[Run(times_ns=[round(run.took_s * 1e9)]) for run in last],
+            own_runs=[computed(run.took_s * 1000) for run in last],
             goal=Goal(value=60.0),
             note=f"The goal is about {HERD:,}. {SHARED}",
             points=_points(fleets, "took_s"),
@@ -140,13 +140,14 @@ def _row(
     fleets: Mapping[int, Sequence[Connected]],
     goal: Goal | None = None,
 ) -> Result:
-    points = _points(fleets, name)
+    values = [getattr(run, name) for run in fleets[max(fleets)]]
+    is_time = name.endswith("_ms")
     return Result(
         id=id_,
         what=what,
-        unit="ms" if name.endswith("_ms") else "MB" if name.endswith("_mb") else "% of a core",
-        own_runs=[Readings(values=[getattr(run, name)]) for run in fleets[max(fleets)]],
+        unit="ms" if is_time else "MB" if name.endswith("_mb") else "% of a core",
+        own_runs=[computed(one) if is_time else Readings(values=[one]) for one in values],
         goal=goal,
-        points=points,
+        points=_points(fleets, name),
         axis="doorbells",
     )

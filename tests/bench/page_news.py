@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.measuring import Goal, Point, Readings, Result, Run, Size
+from tests.bench.measuring import Goal, Point, Result, Run, Size, computed
 from tests.bench.relay_rig import RelayRig, relay_with_fleet
 
 OWNERS = (100, 300, 1_000)
@@ -61,7 +61,7 @@ def measure(size: Size) -> list[Result]:
             id="L2 CPU",
             what=f"{what}: the relay's CPU for an event, over what it takes at rest",
             unit="ms",
-            own_runs=[Readings(values=[run.cpu_ms]) for run in most],
+            own_runs=[computed(run.cpu_ms) for run in most],
             note="By the goal it doesn't depend on how many are connected: see the plot.",
             points=[
                 Point(size=owners, value=statistics.median(run.cpu_ms for run in rung))

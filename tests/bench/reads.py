@@ -20,7 +20,7 @@ from firmware.protocol.events import Event, Pressed
 from relay.store import schema
 from relay.store.database import Database
 from tests.bench.children import Child, cpu_s
-from tests.bench.measuring import Goal, Point, Readings, Result, Run, Size, in_turns
+from tests.bench.measuring import Goal, Point, Result, Run, Size, computed, in_turns
 from tests.bench.relay_rig import RelayRig, relay_with_fleet
 
 PEER = "plain Starlette, the same bytes"
@@ -45,7 +45,7 @@ class Reads:
 def measure(size: Size) -> list[Result]:
     """Read at growing numbers of stored events."""
     is_full = size.runs > 1
-    sizes = STORED if is_full else (1_000,)
+    sizes = STORED if is_full else (2_500,)
     seconds = READ_S if is_full else 0.5
     runs = {stored: read(stored, size.runs, seconds) for stored in sizes}
     own, peer = runs[sizes[-1]]
@@ -55,9 +55,9 @@ def measure(size: Size) -> list[Result]:
             id="L4",
             what=f"{what}: CPU of an answer",
             unit="ms",
-            own_runs=[Readings(values=[run.cpu_ms]) for run in own],
+            own_runs=[computed(run.cpu_ms) for run in own],
             peer=PEER,
-            peer_runs=[Readings(values=[run.cpu_ms]) for run in peer],
+            peer_runs=[computed(run.cpu_ms) for run in peer],
             goal=Goal(ratio=1 / 0.3),
             note="The goal is 0.3 of the peer's reads a second, and the same at each size.",
             points=[
@@ -70,9 +70,9 @@ def measure(size: Size) -> list[Result]:
             id="L4 rate",
             what=f"{what}, {CLIENTS} clients: the time between two answers",
             unit="ms",
-            own_runs=[Readings(values=[run.each_ms]) for run in own],
+            own_runs=[computed(run.each_ms) for run in own],
             peer=PEER,
-            peer_runs=[Readings(values=[run.each_ms]) for run in peer],
+            peer_runs=[computed(run.each_ms) for run in peer],
             goal=Goal(ratio=1 / 0.3),
             note="The inverse of reads a second. Clients take their time on the same cores.",
         ),
