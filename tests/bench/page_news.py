@@ -6,13 +6,17 @@ and pages are one process with one clock. The CPU of an event is what the relay 
 same connections took before, while nobody pressed.
 """
 
+import asyncio
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.measuring import Goal, Point, Result, Run, Size, computed
+from tests.bench.open_pages import SIZES as HUB_PAGES
+from tests.bench.open_pages import cpu_ms_of_an_event
 from tests.bench.relay_rig import RelayRig, relay_with_fleet
 
 OWNERS = (100, 300, 1_000)
@@ -69,7 +73,24 @@ def measure(size: Size) -> list[Result]:
             ],
             axis="owners connected",
         ),
+        _hub(size, pages=HUB_PAGES if is_full else HUB_PAGES[:1]),
     ]
+
+
+def _hub(size: Size, pages: Sequence[int]) -> Result:
+    """Measure more pages than fit beside a relay: hub and streams alone."""
+    runs = {
+        count: [asyncio.run(cpu_ms_of_an_event(count)) for _ in range(size.runs)] for count in pages
+    }
+    return Result(
+        id="L2 hub",
+        what=f"an event to its page among {pages[-1]:,} open ones, hub and streams alone: CPU",
+        unit="ms",
+        own_runs=[computed(one) for one in runs[pages[-1]]],
+        note="Without broker, database and HTTP.",
+        points=[Point(size=count, value=statistics.median(all_)) for count, all_ in runs.items()],
+        axis="open pages",
+    )
 
 
 def ring(owners: int, size: Size, *, is_full: bool) -> list[Rung]:
