@@ -169,7 +169,7 @@ class Bus:
 
         await self._subscribe(REVOKED_SUBJECT, decoded)
 
-    async def tell_relays(self, name: str, data: bytes) -> None:
+    async def publish_to_relays(self, name: str, data: bytes) -> None:
         """Tell every relay process something, this one too."""
         await self._publish(f"{RELAYS_SUBJECT}.{name}", data)
 

@@ -58,7 +58,11 @@ async def inspect_stream(client: Client, name: str) -> StreamState:
         ),
         messages=state["messages"],
         first_ms=_ms(state["first_ts"]) if state["messages"] else None,
-        waiting=sum(one["num_pending"] + one["num_ack_pending"] for one in consumers),
+        waiting=(
+            state["messages"]  # also of partitions without a consumer, as nobody has taken them yet
+            if stream["config"]["retention"] == "workqueue"
+            else sum(one["num_pending"] + one["num_ack_pending"] for one in consumers)
+        ),
         redelivered=sum(one["num_redelivered"] for one in consumers),
     )
 

@@ -25,11 +25,13 @@ from relay.errors import BusUnavailable, said
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 500
-PULL_EXPIRES_S = 5.0
+PULL_EXPIRES_S = 3.0
 PULL_LOST_S = PULL_EXPIRES_S + 1.0
 """The broker says when a request has run out; one of which it says nothing by then is lost."""
 REFUSED_S = 0.5
-REFUSALS_UNTIL_ENSURED = 40
+MAX_REFUSALS = 6
+"""In a row; then it is looked whether the consumer is there at all."""
+DELETED = "Consumer Deleted"
 LEAST_SHARE = 32
 """Of one batch, for each partition."""
 KINDS = {EVENTS_STREAM: "event", STATUS_STREAM: "status"}
@@ -74,8 +76,11 @@ class _Lane:
 
     is_new: bool = True
     is_open: bool = False
+    is_opening: bool = False
     wanted: int = 0
     asked_at: float = 0.0
+    refusals: int = 0
+    rests_until: float = 0.0
 
 
 class Puller:
@@ -92,8 +97,9 @@ class Puller:
         # Holds at most what was asked for. None: something has changed.
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._lanes = {partition: _Lane() for partition in range(PARTITIONS)}
+        self._opening: set[asyncio.Task[None]] = set()
         self._strays: list[Msg] = []
-        self._refusal, self._refusals = "", 0
+        self._has_lost_consumer = False
 
     async def start(self) -> None:
         """Subscribe to the pull consumers' inbox, and to the news of their leaders."""
@@ -120,53 +126,65 @@ class Puller:
 
         While the stream has no leader, because its broker died, it waits for another.
         """
-        if self._refusal:
+        if self._has_lost_consumer:
             await self._wait_for_leader()
-        await self._open_lanes()
+        self._open_lanes()
         await self._ask_for(limit)
         batch: list[StreamMessage] = []
-        oldest = min(
-            (lane.asked_at for lane in self._lanes.values() if lane.is_open),
-            default=asyncio.get_running_loop().time(),
-        )
         try:
-            async with asyncio.timeout_at(oldest + PULL_LOST_S):
+            async with asyncio.timeout_at(self._due_at()):
                 first = await self._arrived.get()
             self._take(first, batch)
             while len(batch) < limit:
                 self._take(self._arrived.get_nowait(), batch)
         except (TimeoutError, asyncio.QueueEmpty):
             pass
+        except asyncio.CancelledError:
+            for task in self._opening:
+                task.cancel()
+            raise
         strays, self._strays = self._strays, []
         for message in strays:  # of partitions that were handed over
             with contextlib.suppress(NatsError):
                 await message.nak()
         return batch
 
-    async def _wait_for_leader(self) -> None:
-        refusal, self._refusal = self._refusal, ""
-        self._complaints.say(f"the broker lets nothing be pulled from {self._stream}: {refusal}")
-        await asyncio.sleep(REFUSED_S)
-        self._refusals += 1
-        if self._refusals % REFUSALS_UNTIL_ENSURED == 0:  # no election takes so long: is it there?
-            await self._streams.ensure()
-
-    async def _open_lanes(self) -> None:
-        closed = {name: lane for name, lane in self._lanes.items() if not lane.is_open}
-        done = await asyncio.gather(
-            *(
-                self._streams.take_over(self._stream, partition, is_anew=lane.is_new)
-                for partition, lane in closed.items()
+    def _due_at(self) -> float:
+        """Return when the next lane is to be asked, whatever comes until then."""
+        now = asyncio.get_running_loop().time()
+        return min(
+            (
+                lane.asked_at + PULL_LOST_S if lane.is_open and lane.wanted else lane.rests_until
+                for lane in self._lanes.values()
+                if not lane.is_opening
             ),
-            return_exceptions=True,
+            default=now + PULL_LOST_S,
         )
-        for lane, outcome in zip(closed.values(), done, strict=True):
-            if outcome is None:
-                lane.is_open, lane.is_new = True, False
-            elif isinstance(outcome, NatsError | TimeoutError):
-                self._refusal = said(outcome)
-            else:
-                raise outcome
+
+    async def _wait_for_leader(self) -> None:
+        self._has_lost_consumer = False
+        await self._streams.ensure()
+
+    def _open_lanes(self) -> None:
+        """Begin to open what is closed; each by itself, since some consumers may have no leader."""
+        now = asyncio.get_running_loop().time()
+        for partition, lane in self._lanes.items():
+            if not lane.is_open and not lane.is_opening and lane.rests_until <= now:
+                lane.is_opening = True
+                task = asyncio.create_task(self._open(partition, lane), name="consumer")
+                self._opening.add(task)
+                task.add_done_callback(self._opening.discard)
+
+    async def _open(self, partition: int, lane: _Lane) -> None:
+        try:
+            await self._streams.take_over(self._stream, partition, is_anew=lane.is_new)
+            lane.is_open, lane.is_new = True, False
+        except (NatsError, TimeoutError) as error:
+            self._complain(said(error))
+            lane.rests_until = asyncio.get_running_loop().time() + REFUSED_S
+        finally:
+            lane.is_opening = False
+            self._arrived.put_nowait(None)
 
     async def _ask_for(self, limit: int) -> None:
         now = asyncio.get_running_loop().time()
@@ -174,7 +192,8 @@ class Puller:
         request = {"batch": share, "expires": int(PULL_EXPIRES_S * 1_000_000_000)}
         data = json.dumps(request).encode()
         for partition, lane in self._lanes.items():
-            if not lane.is_open or (lane.wanted > 0 and now < lane.asked_at + PULL_LOST_S):
+            is_under_way = lane.wanted > 0 and now < lane.asked_at + PULL_LOST_S
+            if not lane.is_open or is_under_way or now < lane.rests_until:
                 continue
             api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{durable_of(partition)}"
             try:
@@ -191,17 +210,13 @@ class Puller:
         lane = self._lanes.get(int(device if status is not None else place))
         if status is not None:
             if lane is not None:
-                lane.wanted = 0
-                if status not in {"404", "408"}:  # nothing there, or the request ran out
-                    lane.is_open = False
-                    why = (message.headers or {}).get("Description", "").partition("\n")[0]
-                    self._refusal = f"{status} {why}".strip()
+                described = (message.headers or {}).get("Description", "")
+                self._take_status(lane, status, described)
             return
-        self._refusals = 0
         if lane is None:
             self._strays.append(message)
             return
-        lane.wanted -= 1
+        lane.wanted, lane.refusals = lane.wanted - 1, 0
         batch.append(
             StreamMessage(
                 subject=subject(device, self._kind),
@@ -211,3 +226,19 @@ class Puller:
                 _message=message,
             )
         )
+
+    def _take_status(self, lane: _Lane, status: str, described: str) -> None:
+        lane.wanted = 0
+        if status in {"404", "408"}:  # nothing there, or the request ran out
+            lane.refusals = 0
+            return
+        lane.refusals += 1
+        lane.rests_until = asyncio.get_running_loop().time() + REFUSED_S
+        self._complain(f"{status} {described}".strip())
+        # Mostly it has no leader for a moment: asking whether it is there would wait for one.
+        if described == DELETED or lane.refusals >= MAX_REFUSALS:
+            lane.is_open = False
+            self._has_lost_consumer, lane.refusals = True, 0
+
+    def _complain(self, why: str) -> None:
+        self._complaints.say(f"the broker lets nothing be pulled from {self._stream}: {why}")

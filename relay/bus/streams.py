@@ -101,8 +101,8 @@ class Streams:
         after = 0
         with contextlib.suppress(NotFoundError):
             found = await streams.consumer_info(stream, durable_of(partition))
-            if not is_anew:
-                return
+            if not is_anew or not (found.num_ack_pending or found.num_waiting):
+                return  # nobody has anything of it, or asks for it
             after = 0 if found.ack_floor is None else found.ack_floor.stream_seq
             await streams.delete_consumer(stream, durable_of(partition))
         await streams.add_consumer(stream, _consumer(stream, partition, after))

@@ -94,13 +94,13 @@ class CommandSignals:
             return
         signal = CommandSignal(by=self._member, device=device, command=command_id)
         try:
-            await self._bus.tell_relays(f"command.{what}", msgspec.json.encode(signal))
+            await self._bus.publish_to_relays(f"command.{what}", msgspec.json.encode(signal))
         except BusUnavailable as error:
             log.warning("other processes hear later of commands of %s: %s", device, error)
 
     async def forward(self, device: str, command_id: str, data: bytes) -> None:
         """Hand a reply on to the process that told or asked its command."""
         try:
-            await self._bus.tell_relays(f"reply.{asker_of(command_id)}.{device}", data)
+            await self._bus.publish_to_relays(f"reply.{asker_of(command_id)}.{device}", data)
         except BusUnavailable as error:
             log.warning("a reply of %s can't be handed on: %s", device, error)

@@ -167,7 +167,7 @@ class Members:
 
     async def _say(self, *, is_new: bool = False, is_leaving: bool = False) -> None:
         alive = Alive(id=self.id, roles=self._roles, is_new=is_new, is_leaving=is_leaving)
-        await self._bus.tell_relays("alive", msgspec.json.encode(alive))
+        await self._bus.publish_to_relays("alive", msgspec.json.encode(alive))
 
     def _tell(self) -> None:
         for handler in self._handlers:

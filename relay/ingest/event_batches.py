@@ -42,7 +42,7 @@ UNUSABLE = (ArithmeticError, KeyTaken, LookupError, TypeError, ValueError, *UNST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ReceivedEvent:
     """An event as it came, with its canonical bytes."""
 
     delivery: StreamMessage
@@ -98,7 +98,7 @@ class _Known:
 class _New:
     """A new event: `stored` if it is kept, otherwise it is carried, or dropped."""
 
-    told: Told
+    told: ReceivedEvent
     received_ms: int
     digest: str
     stored: events.NewEvent | None
@@ -123,7 +123,7 @@ class EventBatches:
         self._order = EventOrder(monotonic_s=monotonic_s)
         self._quota = quota or EventQuota(monotonic_s=monotonic_s)
 
-    async def commit(self, told: Sequence[Told]) -> Sorted:
+    async def commit(self, told: Sequence[ReceivedEvent]) -> Sorted:
         """Commit a batch, in each doorbell's order; without what breaks it.
 
         What is of a partition that another process has now is left out of the result.
@@ -132,7 +132,7 @@ class EventBatches:
             sorted(told, key=lambda one: (one.event.device, one.event.seq))
         )
 
-    async def _commit_what_is_ours(self, told: Sequence[Told]) -> Sorted:
+    async def _commit_what_is_ours(self, told: Sequence[ReceivedEvent]) -> Sorted:
         while told:
             try:
                 return await self._commit_what_can_be(told)
@@ -141,7 +141,7 @@ class EventBatches:
                 told = [one for one in told if partition_of(one.event.device) != lost]
         return Sorted()
 
-    async def _commit_what_can_be(self, told: Sequence[Told]) -> Sorted:
+    async def _commit_what_can_be(self, told: Sequence[ReceivedEvent]) -> Sorted:
         try:
             return await self._commit(told)
         except UNUSABLE:
@@ -153,7 +153,7 @@ class EventBatches:
         result.add(await self._commit_what_can_be(told[middle:]))
         return result
 
-    async def _commit(self, told: Sequence[Told]) -> Sorted:
+    async def _commit(self, told: Sequence[ReceivedEvent]) -> Sorted:
         result = Sorted()
         devices = {one.event.device for one in told}
         is_in_turn = any(needs_turn(one.event) for one in told)
@@ -162,7 +162,7 @@ class EventBatches:
             known = await _look_up(tx, told, cursors)
             unknown = await unknown_passkeys(tx, [one.event for one in told])
             new: dict[str, _New] = {}
-            repeats: list[Told] = []
+            repeats: list[ReceivedEvent] = []
             for one in told:
                 event, digest = one.event, sha256_hex(one.canonical)
                 if reason := _reason_against(event, digest, known, cursors):
@@ -200,7 +200,7 @@ class EventBatches:
         return result
 
     async def _sort(
-        self, tx: Transaction, told: Told, digest: str, cursor: Cursor, unknown: set[str]
+        self, tx: Transaction, told: ReceivedEvent, digest: str, cursor: Cursor, unknown: set[str]
     ) -> _New:
         """Decide whether an event, which is new, gets a row."""
         event, received_ms = told.event, self._clock.wall_ms()
@@ -263,7 +263,9 @@ class EventBatches:
         return follow_ups
 
 
-async def _look_up(tx: Transaction, told: Sequence[Told], cursors: Mapping[str, Cursor]) -> _Known:
+async def _look_up(
+    tx: Transaction, told: Sequence[ReceivedEvent], cursors: Mapping[str, Cursor]
+) -> _Known:
     digests = await event_ids.known(tx, {one.event.id for one in told})
     # What is above a doorbell's last number can't have a row.
     repeated = [

@@ -34,7 +34,7 @@ from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
 from relay.fleet.message_parser import parse_event
 from relay.ingest.carried_events import Custody, NoCustody
-from relay.ingest.event_batches import Committed, EventBatches, Told
+from relay.ingest.event_batches import Committed, EventBatches, ReceivedEvent
 from relay.ingest.event_quota import EventQuota
 from relay.ingest.fence import Fence, Owned
 from relay.store.database import AWAY, Database
@@ -108,7 +108,7 @@ class EventIngest:
         self._pusher = pusher
         self._hooks = tuple(hooks)
         self._partitions = partitions
-        self._puller: Puller | None = None
+        self._is_told = False
         self._batches = EventBatches(
             fence=Fence(database, partitions),
             clock=clock,
@@ -119,7 +119,8 @@ class EventIngest:
 
     async def run(self) -> None:
         """Process events until cancelled."""
-        puller = await self._begin()
+        puller = await self._bus.events()
+        self._work_on_own(puller)
         async with asyncio.TaskGroup() as finishing:
             while True:
                 batch: list[StreamMessage] = []
@@ -135,13 +136,12 @@ class EventIngest:
                     await asyncio.sleep(DATABASE_AWAY_S)
                     await retry_all(batch)
 
-    async def _begin(self) -> Puller:
-        if self._puller is None:  # a supervisor may run this again
-            self._puller = await self._bus.events()
-            if self._partitions is not None:
-                self._puller.work_on(self._partitions.owned)
-                self._partitions.on_change(self._puller.work_on)
-        return self._puller
+    def _work_on_own(self, puller: Puller) -> None:
+        """Have the puller take from this process's partitions, whichever they are from now on."""
+        if self._partitions is not None and not self._is_told:  # a supervisor may run this again
+            self._is_told = True
+            puller.work_on(self._partitions.owned)
+            self._partitions.on_change(puller.work_on)
 
     async def _take(self, batch: Sequence[StreamMessage]) -> list[Committed]:
         """Commit one batch and send the receipts."""
@@ -162,14 +162,14 @@ class EventIngest:
             await delivery.retry(EXCESS_RETRY_S)
         return result.committed
 
-    async def _parse(self, delivery: StreamMessage) -> Told | None:
+    async def _parse(self, delivery: StreamMessage) -> ReceivedEvent | None:
         try:
             event, canonical = parse_event(delivery.subject, delivery.data)
         except WireError as error:
             log.warning("event on %s refused: %s", delivery.subject, error)
             await delivery.discard()
             return None
-        return Told(delivery=delivery, event=event, canonical=canonical)
+        return ReceivedEvent(delivery=delivery, event=event, canonical=canonical)
 
     async def _send_receipts(self, committed: Sequence[Committed]) -> None:
         by_device: defaultdict[str, list[str]] = defaultdict(list)

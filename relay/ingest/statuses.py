@@ -53,7 +53,7 @@ class Notices(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class _ReceivedStatus:
     delivery: StreamMessage
     status: Status
 
@@ -98,7 +98,7 @@ class StatusIngest:
         self._bus = bus
         self._fence = Fence(database, partitions)
         self._partitions = partitions
-        self._puller: Puller | None = None
+        self._is_told = False
         self._clock = clock
         self._notices = notices
         self._online_hooks = tuple(online_hooks)
@@ -106,7 +106,8 @@ class StatusIngest:
 
     async def run(self) -> None:
         """Process states until cancelled."""
-        puller = await self._begin()
+        puller = await self._bus.statuses()
+        self._work_on_own(puller)
         loop = asyncio.get_running_loop()
         while True:
             batch: list[StreamMessage] = []
@@ -126,17 +127,16 @@ class StatusIngest:
             if batch and len(batch) < MAX_BATCH:
                 await asyncio.sleep(begun_s + EACH_S - loop.time())
 
-    async def _begin(self) -> Puller:
-        if self._puller is None:  # a supervisor may run this again
-            self._puller = await self._bus.statuses()
-            if self._partitions is not None:
-                self._puller.work_on(self._partitions.owned)
-                self._partitions.on_change(self._puller.work_on)
-        return self._puller
+    def _work_on_own(self, puller: Puller) -> None:
+        """Have the puller take from this process's partitions, whichever they are from now on."""
+        if self._partitions is not None and not self._is_told:  # a supervisor may run this again
+            self._is_told = True
+            puller.work_on(self._partitions.owned)
+            self._partitions.on_change(puller.work_on)
 
     async def take(self, deliveries: Sequence[StreamMessage]) -> None:
         """Process states, in the order in which they were told."""
-        told: list[_Told] = []
+        told: list[_ReceivedStatus] = []
         for delivery in deliveries:
             try:
                 status = parse_status(delivery.subject, delivery.data)
@@ -144,7 +144,7 @@ class StatusIngest:
                 log.warning("status on %s refused: %s", delivery.subject, error)
                 await delivery.discard()
                 continue
-            told.append(_Told(delivery=delivery, status=status))
+            told.append(_ReceivedStatus(delivery=delivery, status=status))
         told, news = await self._commit_what_is_ours(told)
         for notice in news.notices:
             notice()
@@ -157,7 +157,9 @@ class StatusIngest:
         for one in told:
             await one.delivery.ack()
 
-    async def _commit_what_is_ours(self, told: list[_Told]) -> tuple[list[_Told], _News]:
+    async def _commit_what_is_ours(
+        self, told: list[_ReceivedStatus]
+    ) -> tuple[list[_ReceivedStatus], _News]:
         """Commit; leave out what is of a partition that another process has now."""
         while told:
             try:
@@ -170,7 +172,9 @@ class StatusIngest:
                 return await self._commit_halves(told)
         return [], _News()
 
-    async def _commit_halves(self, told: list[_Told]) -> tuple[list[_Told], _News]:
+    async def _commit_halves(
+        self, told: list[_ReceivedStatus]
+    ) -> tuple[list[_ReceivedStatus], _News]:
         """Commit without the state that breaks the others'; that one is discarded."""
         if len(told) == 1:
             await told[0].delivery.discard()
@@ -181,7 +185,7 @@ class StatusIngest:
         news.add(more)
         return [*first, *second], news
 
-    async def _commit(self, told: Sequence[_Told]) -> _News:
+    async def _commit(self, told: Sequence[_ReceivedStatus]) -> _News:
         now_ms, news = self._clock.wall_ms(), _News()
         devices = {one.status.device for one in told}
         async with self._fence.begin(devices) as tx:
@@ -200,7 +204,7 @@ class StatusIngest:
     async def _apply(
         self,
         tx: Transaction,
-        told: _Told,
+        told: _ReceivedStatus,
         row: StatusRow,
         changed: _Changed,
         news: _News,

@@ -310,11 +310,6 @@ async def newest_heard(tx: Transaction, guests: Sequence[GuestRow]) -> dict[str,
     return found
 
 
-async def _newest_seq(tx: Transaction, device: str) -> int:
-    query = select(func.max(events.c.relay_seq)).where(events.c.device == device)
-    return int((await tx.execute(query)).scalar() or 0)
-
-
 async def forget_old(tx: Transaction, devices: Collection[str], *, before_ms: int) -> None:
     """Delete these doorbells' events received before a time.
 

@@ -5,6 +5,7 @@ been pulled. What the broker's client costs on top is measured with a broker (L1
 """
 
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -27,7 +28,7 @@ from tests.fakes.live_relay import NoPusher
 
 BATCH = 100
 BATCHES = 20
-FLEETS = (1_000, 50_000)
+FLEETS = (1_000, 10_000, 50_000)
 
 
 class Handed:
@@ -182,4 +183,5 @@ async def grow(place: str) -> None:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)
     asyncio.run(grow("".join(sys.argv[1:2])))

@@ -260,7 +260,11 @@ async def _enrol(
         )
     key = ec.generate_private_key(ec.SECP256R1())
     while True:
-        answer = await http.post("/enrol", content=enrolment_request(claim.secret, key).encode())
+        answer = await http.post(
+            "/enrol",
+            content=enrolment_request(claim.secret, key).encode(),
+            headers={"Content-Type": "application/json"},
+        )
         if answer.status_code != 429:
             break
         await asyncio.sleep(float(answer.headers["Retry-After"]))

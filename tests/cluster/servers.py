@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx2
 
+from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import SystemClock
 from relay.cli.broker_files import PORT_STEP
 from relay.cli.init import InitSettings, init
@@ -100,14 +101,15 @@ def _cluster(folder: Path, pair: Pair) -> Cluster:
     logs = folder / "logs"
     logs.mkdir()
     port, s3_port = free_port(), free_port()
+    mqtt_port, nats_port, route_port = free_ports_in_step(3)
     settings = InitSettings(
         data_dir=folder / "relay",
         listen=Address(host="127.0.0.1", port=free_port()),
         public_url=f"http://localhost:{port}",
         owner_origin=f"http://localhost:{free_port()}",
-        mqtt_port=free_ports_in_step(),
-        nats_port=free_ports_in_step(),
-        route_port=free_ports_in_step(),
+        mqtt_port=mqtt_port,
+        nats_port=nats_port,
+        route_port=route_port,
         s3_port=s3_port,
         database_url=pair.url,
         cluster=SIZE,
@@ -115,6 +117,10 @@ def _cluster(folder: Path, pair: Pair) -> Cluster:
     config = asyncio.run(init(settings, SystemClock()))
     toml = config.data_dir / "relay.toml"
     _run("log", "init", "--name", LOG_NAME, "--example", "--config", toml)
+    witness = NoteSigner.generate("nobody.example/witness", "cosignature").key.vkey
+    at = f"{witness}@http://127.0.0.1:{free_port()}/"  # whom nobody waits for: nothing is released
+    policy = ("--quorum", "1", "--out", config.data_dir / "policy.txt")
+    _run("log", "policy", "--config", toml, "--witness", f"nobody={at}", *policy)
     servers = {
         **{server.name: server for server in _brokers(config, logs)},
         **{server.name: server for server in _store(config, folder / "store", s3_port, logs)},
@@ -206,7 +212,7 @@ def _proxy(folder: Path, port: int, ports: dict[str, int], logs: Path) -> Server
 
 def haproxy_here(port: int, web: dict[str, int]) -> str:
     """Return the operators' example for this machine: without TLS, and with these relays."""
-    text = (EXAMPLES / "haproxy.cfg").read_text()
+    text = (EXAMPLES / "haproxy.cfg").read_text().replace("maxconn 20000", "maxconn 500")
     text = re.sub(r"bind :443 .*", f"bind 127.0.0.1:{port}", text)
     text = text.replace("hdr Host relay.example", f"hdr Host localhost:{port}")
     before, _, _ = text.partition("\tserver web-1")

@@ -12,6 +12,10 @@ class RememberingBus(Bus):
         super().__init__("nats://127.0.0.1:1", relay_seed="", system_seed="")
         self.commands: dict[str, Command] = {}
 
+    @property
+    def is_connected(self) -> bool:
+        return True
+
     async def publish_command(self, device: str, data: bytes) -> None:
         command = decode(Command, data, max_bytes=MAX_MQTT_BYTES)
         assert command.device == device
@@ -20,7 +24,7 @@ class RememberingBus(Bus):
     async def on_replies(self, handler: MessageHandler) -> None:
         """Tests hand replies to `Commands.take_reply` themselves."""
 
-    async def tell_relays(self, name: str, data: bytes) -> None:
+    async def publish_to_relays(self, name: str, data: bytes) -> None:
         """There is no other relay process."""
 
     async def on_relays(self, name: str, handler: MessageHandler) -> None:

@@ -72,14 +72,15 @@ class Cluster:
 
 def new_cluster(folder: Path) -> Config:
     """Let `init` write a relay with three brokers, at free ports, into `folder`."""
+    mqtt_port, nats_port, route_port = free_ports_in_step(3)
     settings = InitSettings(
         data_dir=folder,
         listen=Address(host="127.0.0.1", port=free_port()),
         public_url=f"http://localhost:{free_port()}",
         owner_origin=f"http://localhost:{free_port()}",
-        mqtt_port=free_ports_in_step(),
-        nats_port=free_ports_in_step(),
-        route_port=free_ports_in_step(),
+        mqtt_port=mqtt_port,
+        nats_port=nats_port,
+        route_port=route_port,
         s3_port=free_port(),
         database_url=url_of(folder / "relay.sqlite3"),
         cluster=SIZE,
@@ -100,12 +101,14 @@ def run_cluster(folder: Path) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def free_ports_in_step() -> int:
-    """Return a port that is free as well as the two that the other brokers get after it."""
+def free_ports_in_step(count: int) -> list[int]:
+    """Return ports that are free as well as the two that the other brokers get after each."""
     while True:
-        port = 15_000 + int.from_bytes(os.urandom(2), "big") % 15_000
+        first = 15_000 + int.from_bytes(os.urandom(2), "big") % 15_000
+        ports = list(range(first, first + count))  # fewer than PORT_STEP: none is another's second
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for number in range(SIZE):
-                probe = stack.enter_context(socket.socket())
-                probe.bind(("127.0.0.1", port + number * PORT_STEP))
-            return port
+            for port in ports:
+                for number in range(SIZE):
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port + number * PORT_STEP))
+            return ports

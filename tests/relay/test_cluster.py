@@ -159,7 +159,7 @@ async def _brokers_of(cluster: Cluster) -> dict[str, list[int]]:
         stream["config"]["name"]: [
             int(name.rpartition("-")[2])
             for name in (
-                stream["cluster"]["leader"],
+                *([stream["cluster"]["leader"]] if "leader" in stream["cluster"] else []),
                 *[peer["name"] for peer in stream["cluster"].get("replicas") or []],
             )
         ]

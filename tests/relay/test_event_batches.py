@@ -11,7 +11,7 @@ from firmware.protocol.events import Event, Pressed, ReleaseCommitted
 from firmware.protocol.topics import subject
 from relay.fleet.partitions import PARTITIONS, partition_of
 from relay.ingest.carried_events import NoCustody
-from relay.ingest.event_batches import EventBatches, Sorted, Told
+from relay.ingest.event_batches import EventBatches, ReceivedEvent, Sorted
 from relay.ingest.fence import Fence
 from relay.store import event_ids, events, partitions
 from relay.store.database import Transaction
@@ -48,7 +48,7 @@ class Owned:
         self.owned -= {partition}
 
 
-def told(device: str, seq: int, **changes: Any) -> Told:
+def told(device: str, seq: int, **changes: Any) -> ReceivedEvent:
     fields = {
         "id": new_id(),
         "device": device,
@@ -58,7 +58,7 @@ def told(device: str, seq: int, **changes: Any) -> Told:
         "body": Pressed(),
     }
     event = Event(**(fields | changes))
-    return Told(delivery=Delivered(event), event=event, canonical=event.encode())  # type: ignore[arg-type]
+    return ReceivedEvent(delivery=Delivered(event), event=event, canonical=event.encode())  # type: ignore[arg-type]
 
 
 class Delivered:
@@ -134,7 +134,7 @@ async def test_a_kept_event_whose_id_was_forgotten_comes_no_second_time(world: W
         await event_ids.forget(tx, before_ms=world.clock.wall_ms() + 1)
     # Seen to fail (committed anew) without events.known in event_batches._look_up.
     result = await here.commit([first])
-    assert [(one.is_new, one.row is None) for one in result.committed] == [(False, False)]
+    assert [one.row is None for one in result.committed] == [False]
     assert len(await stored(world, device)) == 2
 
 
@@ -142,6 +142,6 @@ async def test_an_event_that_comes_twice_in_one_batch_is_committed_once(world: W
     device = await world.enrol()
     once = told(device, 1)
     result = await batches(world).commit([once, once])
-    assert [one.is_new for one in result.committed] == [True, False]
+    assert len(result.committed) == 2
     assert result.committed[0].row == result.committed[1].row
     assert len(await stored(world, device)) == 1

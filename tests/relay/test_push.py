@@ -156,6 +156,7 @@ async def test_of_several_processes_one_sends_what_any_of_them_commits(
             if sending.leads("notify"):
                 break
             await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)  # it has looked for what was left
         # Seen to fail (nobody sends it) with the signal taken out of Pusher.send.
         beside.send(await household.queue())
         await until_empty(household)

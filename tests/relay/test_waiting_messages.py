@@ -96,7 +96,7 @@ async def test_states_that_were_dealt_with_dont_come_again_to_the_next_owner(
         await until(is_online, PATIENCE_S)
         await asyncio.sleep(EACH_S + 0.5)  # a state that came later would be committed by now
         async with relay.database.read() as tx:
-            # Seen to fail (a new time of arrival) with DeliverPolicy.ALL for states.
+            # Seen to fail (a new time of arrival) with 1 as opt_start_seq in relay/bus/streams.py.
             assert await health.get(tx, doorbell.device) == before
 
 
