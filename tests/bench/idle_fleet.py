@@ -112,6 +112,7 @@ def connect(count: int, *, is_full: bool) -> Connected:
 def _tell(rig: RelayRig, quiet_s: float) -> None:
     """Have each tell its state, and wait until the relay takes no time for it any more."""
     rig.ask("status")
+    time.sleep(3 * quiet_s)  # states are gathered for a second before they are written
     end_s, before = time.monotonic() + TAKEN_S, rig.spent()
     while time.monotonic() < end_s:
         time.sleep(quiet_s)

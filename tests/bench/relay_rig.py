@@ -220,11 +220,11 @@ def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) ->
 
 def _end(rig: RelayRig) -> None:
     """Kill them all: nothing is to be kept, and the broker would tell each doorbell's will."""
-    if rig.broker.process is not None:
-        rig.broker.stop(signal.SIGKILL)
     if rig.relay is not None:
         rig.relay.kill()
         rig.relay.wait()
     if rig.peer is not None:
         rig.peer.end()
+    if rig.broker.process is not None:
+        rig.broker.stop(signal.SIGKILL)
     rig.fleet.end()
