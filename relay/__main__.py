@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import logging
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -210,7 +209,7 @@ async def _revoke(config: Config, device: str) -> None:
 
 
 def _run_app(options: argparse.Namespace) -> int:
-    from relay.base.http_server import QuietServer, server_settings
+    from relay.base.http_server import QuietServer, listen_on, server_settings
     from relay.base.networks import NETWORK_EXPECTED, parse_network
     from relay.config.settings import LimitsConfig
     from relay.web.app_server import build_app_server
@@ -226,7 +225,7 @@ def _run_app(options: argparse.Namespace) -> int:
         shown = " ".join(options.trusted_proxy)
         raise ConfigError("--trusted-proxy", shown, NETWORK_EXPECTED) from error
     try:
-        listener = socket.create_server((listen.host, listen.port))
+        listener = listen_on(listen.host, listen.port)
     except OSError as error:
         expected = f"an address that is free ({error.strerror})"
         raise ConfigError("--listen", options.listen, expected) from error

@@ -43,7 +43,7 @@ from relay.app.probes import Health, Readiness, build_probes
 from relay.app.town_watch import TownWatch
 from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SimulatedClock, SystemClock, clock_of
-from relay.base.http_server import QuietServer, server_settings
+from relay.base.http_server import QuietServer, listen_on, server_settings
 from relay.base.metrics import Metrics, build_metrics_server
 from relay.config.settings import Config, PostgresqlConfig
 from relay.config.values import Address
@@ -353,7 +353,7 @@ async def _compare(custody: CustodyService | None) -> None:
 
 def _listen(key: str, address: Address) -> socket.socket:
     try:
-        return socket.create_server((address.host, address.port), reuse_port=False)
+        return listen_on(address.host, address.port)
     except OSError as error:
         expected = f"an address that is free ({error.strerror})"
         raise ConfigError(key, str(address), expected) from error

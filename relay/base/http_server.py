@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -80,3 +81,14 @@ def server_settings(app: ASGIApp, *, graceful_s: int | None = None) -> uvicorn.C
         lifespan="off",
         timeout_graceful_shutdown=graceful_s,
     )
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """Return a listening socket whose connections send at once, or raise OSError.
+
+    asyncio sees to that only where it made the socket itself. Without it the body of an answer,
+    written after its head, waits until the client acknowledges the head: some 40 ms.
+    """
+    listener = socket.create_server((host, port))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+    return listener

@@ -2,7 +2,8 @@
 
 It takes about two hours, most of them at a camera's pace, and nothing else should run meanwhile.
 `make bench ARGS="--only recording whole"` measures these anew and leaves the other rows as they
-were, each with its date, machine and commit; `--dry` writes nothing.
+were, each with its date, machine and commit; `make bench ARGS=relay` those of the relay; `--dry`
+writes nothing.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from tests.bench import (
     first_frame,
     grants,
     idle,
+    idle_fleet,
     images,
     latency,
     logs,
@@ -28,7 +30,10 @@ from tests.bench import (
     motion,
     owner_app,
     packages,
+    page_news,
     pre_roll,
+    presses,
+    reads,
     recording,
     register,
     resting,
@@ -74,6 +79,10 @@ BENCHMARKS = (
     packages,
     enrolment,
     verifying,
+    presses,
+    page_news,
+    idle_fleet,
+    reads,
     logs,
     register,
     upload,
@@ -81,6 +90,13 @@ BENCHMARKS = (
     images,
     resting,
 )
+GROUPS = {
+    "relay": (
+        *("presses", "page_news", "idle_fleet", "reads"),
+        *("logs", "register", "commands", "resting"),
+    ),
+}
+"""Of `make bench ARGS=relay`: L1 to L5, L7 to L9."""
 
 
 def main() -> int:
@@ -90,6 +106,7 @@ def main() -> int:
     """
     names = [_name(benchmark) for benchmark in BENCHMARKS]
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("group", nargs="?", choices=GROUPS, help="measure these alone anew")
     parser.add_argument("--runs", type=int, default=FULL.runs, help="at least 5 for the documents")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder for the documents")
     parser.add_argument("--only", nargs="+", choices=names, help="measure these anew")
@@ -98,7 +115,7 @@ def main() -> int:
     logging.getLogger("firmware").setLevel(logging.ERROR)  # each rig would warn anew
     size = replace(FULL, runs=given.runs, real_time_runs=min(given.runs, FULL.real_time_runs))
     setting = setting_now()
-    results, lacking = measure_all(given.only or names, size)
+    results, lacking = measure_all(given.only or GROUPS.get(given.group, names), size)
     if not given.dry:
         _write(given.out, results, lacking, setting)
     has_failed = any(why == FAILED for why in lacking.values())

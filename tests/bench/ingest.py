@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert
-
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, Health, Pressed, Status
 from firmware.protocol.topics import subject
@@ -23,12 +21,11 @@ from relay.base.clock import SystemClock
 from relay.ingest.events import EventIngest
 from relay.ingest.statuses import StatusIngest
 from relay.notify.hub import Hub
-from relay.store import schema
 from relay.store.database import Database
+from tests.bench.relay_rig import enrol_rows
 from tests.fakes.bus import RememberingBus
 from tests.fakes.live_relay import NoPusher
 
-PEM_BYTES = 900
 BATCH = 100
 BATCHES = 20
 FLEETS = (1_000, 10_000, 50_000)
@@ -84,22 +81,7 @@ class HandingBus(RememberingBus):
 async def fleet_of(database: Database, count: int) -> list[str]:
     """Enrol so many doorbells, each with certificates of the usual length."""
     devices = [new_id()[:20] for _ in range(count)]
-    pem = "x" * PEM_BYTES
-    rows = [
-        {
-            "device": device,
-            "identity_key": "k" * 122,
-            "sealing_key": "s" * 43,
-            "certificate_pem": pem,
-            "evidence_certificate_pem": pem,
-            "enrolled_ms": 1,
-            "state": "online",
-            "state_since_ms": 1,
-        }
-        for device in devices
-    ]
-    async with database.begin() as tx:
-        await tx.execute(insert(schema.doorbells), rows)
+    await enrol_rows(database, devices)
     return devices
 
 

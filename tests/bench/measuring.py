@@ -100,6 +100,11 @@ class Run:
         return [time_ns / NS_PER[unit] for time_ns in self.times_ns]
 
 
+def computed(time_ms: float) -> Run:
+    """Return a run of one time, computed from others; what is below 1 ns counts as that."""
+    return Run(times_ns=[max(1, round(time_ms * 1_000_000))])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
     """One run's readings of what isn't a time, in the result's own unit."""

@@ -14,32 +14,7 @@ class NotMeasured:
     why: str
 
 
-_FLEET = "it needs thousands of connected doorbells or owners beside the relay"
 NOT_MEASURED = (
-    NotMeasured(
-        id="L1",
-        what="events a second from MQTT to a receipt, at 50, 1,000 and 5,000 doorbells",
-        goal="≥ 0.6 of the broker with a consumer that stores nothing; CPU ≤ 0.15 ms an event",
-        why=_FLEET,
-    ),
-    NotMeasured(
-        id="L2",
-        what="button pressed → shown on the owner's open page, 1,000 owners connected",
-        goal="p99 ≤ 100 ms",
-        why=_FLEET,
-    ),
-    NotMeasured(
-        id="L3",
-        what="memory and CPU of 1,000 and 5,000 idle connected doorbells; connects a second",
-        goal="all served; 5,000 come back in ≤ 60 s",
-        why=_FLEET,
-    ),
-    NotMeasured(
-        id="L4",
-        what="API reads a second of the busiest page's query, 1,000,000 events stored",
-        goal="≥ 0.3 of plain Starlette; flat from 10,000 to 10,000,000 events",
-        why="it needs a database of that size, which takes long to fill",
-    ),
     NotMeasured(
         id="L6",
         what="pause for a receipt and for an open page when a process of a cluster is killed",

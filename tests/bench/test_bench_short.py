@@ -30,18 +30,23 @@ from tests.bench.senders import lacks_peers
 from tests.fakes import witness_peer
 
 DATE = dt.date(2026, 1, 2)
-ALONE = ("D11", "D6 road", "O1", "L8", "verify", "enrolment")
+ALONE = ("D11", "D6 road", "O1", "L2", "L3", "L8", "verify", "enrolment")
 """Nobody else does the same."""
 MAY_BE_NOTHING = (
     "D8",
     "D8 libwebrtc",
+    "L2 CPU",
+    "L3 memory",
+    "L3 memory broker",
+    "L3 idle",
+    "L3 idle broker",
     "L8",
     "L8 wake-ups",
     "L8 syncs",
     "L8 rest 10,000",
     "L8 database",
 )
-"""In a second, a picture may never stand still, and a relay may sleep."""
+"""In a second, a picture may never stand still, and a relay may sleep, or need no more memory."""
 PEER_MAY_BE_NOTHING = (*MAY_BE_NOTHING, "D8 decoded", "D8 libwebrtc decoded")
 """In a second, stock aiortc may show none at all."""
 
@@ -223,9 +228,9 @@ def test_each_row_names_its_machine_its_load_and_its_commit():
 
 def test_goals_that_nobody_measures_are_named_with_why_until_somebody_does():
     text = as_markdown([entry(example())])
-    assert "| L1 | events a second" in text
+    assert "| L6 | pause for a receipt" in text
     assert all(one.why in text for one in NOT_MEASURED)
-    assert "| L1 | events" not in as_markdown([entry(replace(example(), id="L1"))])
+    assert "| L6 | pause" not in as_markdown([entry(replace(example(), id="L6"))])
 
 
 def test_what_a_pi_will_pay_is_each_parts_share_times_the_boards_factor():
