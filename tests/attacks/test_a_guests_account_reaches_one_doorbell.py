@@ -65,7 +65,7 @@ class Home:
 async def committed(world: World, device: str, body: EventBody) -> EventRow:
     event = await world.tell(device, body)
     async with world.database.read() as tx:
-        return (await events.known(tx, [event.id]))[event.id]
+        return (await events.known(tx, [(event.device, event.seq, event.id)]))[event.id]
 
 
 async def let_in(

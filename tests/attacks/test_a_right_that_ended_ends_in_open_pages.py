@@ -41,7 +41,7 @@ class Home:
     async def committed(self, body: EventBody) -> EventRow:
         event = await self.world.tell(self.device, body)
         async with self.world.database.read() as tx:
-            return (await events.known(tx, [event.id]))[event.id]
+            return (await events.known(tx, [(event.device, event.seq, event.id)]))[event.id]
 
     async def let(self, what: list[What]) -> None:
         """Let the guest in, or change their right."""

@@ -1,6 +1,7 @@
 """Runs the demo as its users do, as a process, and looks at what it leaves behind."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from tests.story.settings import PORT_NAMES, REPOSITORY, free_ports
 
 RUNS_FOR_S = 0.02
+ALONE = ("unshare", "--user", "--map-root-user", "--net", "sh", "-c")
+"""What runs a shell's line where there is loopback only, which is down at first."""
 
 
 class Demo:
@@ -27,11 +30,14 @@ class Demo:
         self.home.mkdir()
         self.tmp.mkdir()
 
-    def start(self, *options: str) -> "subprocess.Popen[str]":
-        """Start it in a process group of its own."""
+    def start(self, *options: str, is_alone: bool = False) -> "subprocess.Popen[str]":
+        """Start it in a process group of its own; `is_alone`, with loopback only."""
+        command = [sys.executable, "-m", "tests.story", *self.arguments(), *options]
+        if is_alone:
+            command = [*ALONE, f"ip link set lo up && exec {shlex.join(command)}"]
         with self.said.open("w") as said:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.story", *self.arguments(), *options],
+                command,
                 cwd=REPOSITORY,
                 env={**os.environ, "HOME": str(self.home), "TMPDIR": str(self.tmp)},
                 stdout=subprocess.PIPE,
