@@ -55,7 +55,7 @@ BATCH = Delays(
 LISTS = ("/requests", "/agencies", "/entries", "/transparency", "/trends")
 YEAR = 2026
 """When these relays' clock begins."""
-FILLED = 7
+FILLED = 9
 """So many entries of the custody log are shown when the record is filled."""
 SIGNERS: dict[LogName, NoteSigner] = {
     log: NoteSigner.generate(f"example.testtown/{log}", "ed25519") for log in LOGS
