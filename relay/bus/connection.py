@@ -92,6 +92,11 @@ class Bus:
         is_connected = self._client.is_connected and self._system.is_connected
         return bool(is_connected and self._has_streams)
 
+    @property
+    def is_hearing(self) -> bool:
+        """Whether what other relays say arrives right now: the system's connection is no part."""
+        return bool(self._client.is_connected)
+
     async def publish_signals(self, topics: Iterable[str]) -> None:
         """Tell all relays that there may be work, from a process that isn't one; BusUnavailable."""
         client = Client()
@@ -319,8 +324,7 @@ class Bus:
             if client is self._client:
                 for puller in self._pullers.values():
                     puller.lapse()
-                for handler in self._reconnected:
-                    await handler()
+                await asyncio.gather(*map(_heed, self._reconnected))
 
         await client.connect(
             self._urls,
@@ -336,3 +340,11 @@ class Bus:
             max_outstanding_pings=2,
         )
         self._opened.append(client)
+
+
+async def _heed(handler: Callable[[], Awaitable[None]]) -> None:
+    """Tell one part that the connection is back; it may fail without the others' missing it."""
+    try:
+        await handler()
+    except Exception:  # else the client takes it for a connection that failed
+        log.exception("broker connection: a part didn't take note that it is back")

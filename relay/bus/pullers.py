@@ -80,6 +80,7 @@ class _Lane:
     wanted: int = 0
     asked_at: float = 0.0
     refusals: int = 0
+    number: int = 0
     rests_until: float = 0.0
 
 
@@ -103,12 +104,16 @@ class Puller:
 
     async def start(self) -> None:
         """Subscribe to the pull consumers' inbox, and to the news of their leaders."""
-        await self._client.subscribe(f"{self._inbox}.*", cb=self._arrived.put)
+        await self._client.subscribe(f"{self._inbox}.>", cb=self._arrived.put)
         elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{self._stream}.*"
         await self._client.subscribe(elected, cb=self._on_leader)
 
-    async def _on_leader(self, _message: Msg) -> None:
-        self.lapse()  # what was asked of the one before is lost with it
+    async def _on_leader(self, message: Msg) -> None:
+        name = message.subject.rpartition(".")[2]
+        for partition, lane in self._lanes.items():
+            if name == durable_of(partition):
+                lane.wanted = 0  # what was asked of the leader before is lost with it
+        self._arrived.put_nowait(None)
 
     def work_on(self, partitions: frozenset[int]) -> None:
         """Take from the consumers of these partitions alone, from now on."""
@@ -179,7 +184,7 @@ class Puller:
         try:
             await self._streams.take_over(self._stream, partition, is_anew=lane.is_new)
             lane.is_open, lane.is_new = True, False
-        except (NatsError, TimeoutError) as error:
+        except (NatsError, OSError, TimeoutError) as error:
             self._complain(said(error))
             lane.rests_until = asyncio.get_running_loop().time() + REFUSED_S
         finally:
@@ -196,8 +201,10 @@ class Puller:
             if not lane.is_open or is_under_way or now < lane.rests_until:
                 continue
             api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{durable_of(partition)}"
+            lane.number += 1
+            reply = f"{self._inbox}.{partition}.{lane.number}"
             try:
-                await self._client.publish(api, data, reply=f"{self._inbox}.{partition}")
+                await self._client.publish(api, data, reply=reply)
             except NatsError as error:
                 raise BusUnavailable(f"can't pull from {self._stream}: {error}") from error
             lane.wanted, lane.asked_at = share, now
@@ -207,9 +214,9 @@ class Puller:
             return
         status = (message.headers or {}).get("Status")
         *_, place, device = message.subject.split(".")
-        lane = self._lanes.get(int(device if status is not None else place))
+        lane = self._lanes.get(int(place))
         if status is not None:
-            if lane is not None:
+            if lane is not None and int(device) == lane.number:  # not of one that has lapsed
                 described = (message.headers or {}).get("Description", "")
                 self._take_status(lane, status, described)
             return

@@ -340,13 +340,14 @@ class Commands:
 
     async def _look_for(self, device: str) -> None:
         """Take up what was sent to one doorbell elsewhere, where it was published a moment ago."""
+        before = [command.id for command in self._pending.kept_of(device)]
         with self._looking() as ended:
             async with self._database.read() as tx:
                 left = await commands.unanswered(tx, now_ms=self._clock.wall_ms(), of=device)
         waiting = {command.id for command in left}
-        for command in self._pending.kept_of(device):
-            if command.id not in waiting:  # replaced
-                self._pending.drop(command.id)
+        for command_id in before:  # what was sent since the look began isn't in it
+            if command_id not in waiting:  # replaced
+                self._pending.drop(command_id)
         at = asyncio.get_running_loop().time() + FIRST_REPEAT_S
         for command in left:
             self._take_up(command, ended, at)

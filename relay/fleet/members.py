@@ -96,8 +96,8 @@ class Members:
             self._is_listening = True
         while not self._is_leaving:
             try:
-                await self._begin()
-                await self._beat()
+                if await self._begin():
+                    await self._beat()
             finally:
                 self._is_settled = False
                 self._tell()
@@ -112,13 +112,31 @@ class Members:
         with contextlib.suppress(BusUnavailable):  # then it is unheard soon
             await self._say(is_leaving=True)
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> bool:
+        """Say hello, and settle once the others could answer; False: the broker is away.
+
+        Without the broker a process hears nobody: it would think that it is alone, and claim all.
+        """
         self._wake.clear()
         self._others.clear()
-        await self._say(is_new=True)
-        await asyncio.sleep(SETTLE_S)
+        is_heard = self._bus.is_hearing
+        try:
+            async with asyncio.timeout(GONE_S):
+                if is_heard:
+                    await self._say(is_new=True)
+                    await self._bus.flush()
+                    await asyncio.sleep(SETTLE_S)
+                    is_heard = self._bus.is_hearing
+        except (BusUnavailable, TimeoutError):
+            is_heard = False
+        if not is_heard:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._wake.wait()
+            return False
         self._is_settled = True
         self._tell()
+        return True
 
     async def _beat(self) -> None:
         """Say each BEAT_S that this process is there; return once it was away or has to leave."""
@@ -131,7 +149,7 @@ class Members:
             now_s = loop.time()
             if self._wake.is_set() or now_s - last_s >= GONE_S:
                 return
-            if not self._bus.is_connected:
+            if not self._bus.is_hearing:
                 continue  # for GONE_S, as long as the others know it
             last_s = now_s
             await self._say()

@@ -14,12 +14,15 @@ from collections import deque
 
 import msgspec
 
+from firmware.protocol.encoding import MAX_MQTT_BYTES
 from relay.bus import Bus, NewsSubscription
 from relay.errors import BusUnavailable
 from relay.notify.hub import AudienceChanged, CarriedNotice, Hub, Topic, topic_of
 
 log = logging.getLogger(__name__)
 
+MAX_NEWS_BYTES = MAX_MQTT_BYTES - 64
+"""What the broker carries, less the sender's id."""
 OUTBOX_LENGTH = 10_000
 """Overflow: the oldest notice is dropped, never one of an audience."""
 AGAIN_S = 0.5
@@ -67,7 +70,8 @@ class News:
 
     async def settle(self) -> None:
         """Wait until all that is followed is heard."""
-        if not self._bus.is_connected:
+        if not self._bus.is_hearing:
+            self._catch_up()
             return
         try:
             async with asyncio.timeout(SETTLE_S):
@@ -115,7 +119,11 @@ class News:
             self._outbox.popleft()
 
     async def _send(self, notice: CarriedNotice) -> None:
-        await self._bus.publish_news(topic_of(notice), msgspec.json.encode(notice))
+        data = msgspec.json.encode(notice)
+        if len(data) > MAX_NEWS_BYTES:  # a page reads it before its doorbell's next event
+            log.warning("news of %d bytes are more than the broker carries", len(data))
+            return
+        await self._bus.publish_news(topic_of(notice), data)
 
     async def _subscribe(self) -> None:
         async with self._subscribing:

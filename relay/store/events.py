@@ -117,7 +117,9 @@ async def known(tx: Transaction, told: Collection[tuple[str, int, str]]) -> dict
     ids = {event_id for _, _, event_id in told}
     numbers = [(device, seq) for device, seq, _ in told]
     query = select(events).where(
-        tuple_(events.c.device, events.c.seq).in_(numbers), events.c.kind != SLOT_NOTE
+        tuple_(events.c.device, events.c.seq).in_(numbers),
+        events.c.event_id.in_(ids),  # a doorbell may tell any number of events by one number
+        events.c.kind != SLOT_NOTE,
     )
     found = (await tx.execute(query)).mappings()
     return {row["event_id"]: _event(row) for row in found if row["event_id"] in ids}

@@ -389,7 +389,7 @@ _INGEST_13: Final = (
     FROM events_12
     """,
     "DROP TABLE events_12",
-    "CREATE INDEX events_by_seq ON events (device, seq)",
+    "CREATE INDEX events_by_seq ON events (device, seq, event_id)",
     "CREATE INDEX events_by_kind ON events (device, kind, seq)",
 )
 _SIGN_IN_13: Final = (

@@ -16,6 +16,13 @@ class RememberingBus(Bus):
     def is_connected(self) -> bool:
         return True
 
+    @property
+    def is_hearing(self) -> bool:
+        return True
+
+    async def flush(self) -> None:
+        """Nothing is under way."""
+
     async def publish_command(self, device: str, data: bytes) -> None:
         command = decode(Command, data, max_bytes=MAX_MQTT_BYTES)
         assert command.device == device

@@ -14,7 +14,7 @@ from nats.js.api import StorageType, StreamConfig, SubjectTransform
 from relay.bus import PARTITIONS, Bus
 from relay.errors import DatabaseLost, PartitionLost
 from relay.fleet.broker_keys import BrokerKeys
-from relay.fleet.members import Members
+from relay.fleet.members import GONE_S, Members
 from relay.fleet.partitions import Partitions, owner_of, partition_of
 from relay.store import partitions
 from relay.store.database import Database
@@ -172,6 +172,12 @@ async def test_without_the_broker_a_process_owns_nothing_and_begins_anew(
         await a.owns(ALL)
         await asyncio.to_thread(own_broker.stop)
         await a.owns(frozenset())
+        # Seen to own all again, and to lead, while its hello lay in the client's buffer.
+        end = asyncio.get_running_loop().time() + GONE_S + 2
+        while asyncio.get_running_loop().time() < end:
+            assert not a.members.is_settled
+            assert a.partitions.owned == frozenset()
+            await asyncio.sleep(0.05)
         await asyncio.to_thread(own_broker.start)
         await a.owns(ALL)
 

@@ -95,7 +95,7 @@ events = Table(
     Column("received_ms", BigInteger, nullable=False),  # the relay's
     Column("credential_id", Text),  # notes only: the owner it is sealed to
     Column("payload", Text, nullable=False),  # canonical JSON of protocol.events.Event
-    Index("events_by_seq", "device", "seq"),
+    Index("events_by_seq", "device", "seq", "event_id"),
     Index("events_by_kind", "device", "kind", "seq"),
 )
 
