@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Event, Health, Pressed
+from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
+from firmware.protocol.events import Event, Health, PackageUploaded, Pressed, UploadedPart
 from firmware.protocol.topics import topic
 from relay.api.audience import Audience, SessionSource
 from relay.api.cursors import read_cursors
@@ -27,6 +27,7 @@ from relay.notify.hub import (
     StateChanged,
     ThumbnailKept,
 )
+from relay.notify.news import MAX_NEWS_BYTES
 from relay.people.sessions import Sessions, open_session
 from relay.store import events, people, routing
 from relay.store.events import EventRow
@@ -218,6 +219,31 @@ async def test_every_kind_of_notice_comes_as_it_was_told(two: Two, tmp_path: Pat
         RequestAppeared(request_id="r"),
     )
     assert all(one in heard for one in told)
+
+
+async def test_news_that_the_broker_cannot_carry_hold_up_no_other(two: Two, tmp_path: Path) -> None:
+    """Seen to leave all others in the outbox, behind an event that just fits the broker."""
+    device = (await enrol(two.one, tmp_path)).device
+    said = two.page(two.one, {device})
+    assert is_hello(await anext(said))
+    now_ms = SystemClock().wall_ms()
+    parts = [UploadedPart(number=1, etag="e" * 200, sha256="0" * 64)] * 437
+    parts.append(UploadedPart(number=1, etag="e" * 90, sha256="0" * 64))
+    large = Event(
+        id=new_id(),
+        device=device,
+        seq=1,
+        time_ms=now_ms,
+        is_clock_trusted=True,
+        body=PackageUploaded(package_id=new_id(), parts=parts),
+    )
+    assert MAX_NEWS_BYTES < len(large.encode()) <= MAX_MQTT_BYTES
+    async with two.other.database.begin() as tx:
+        row = await events.add(tx, large, received_ms=now_ms)
+    two.other.hub.event_committed(row)
+    ring = await committed(two.other, device, 2)
+    assert await rings_of(said, 2) == [large.id, ring.event.id]
+    await said.aclose()
 
 
 async def account_at(relay: Relay, device: str) -> tuple[str, Source, str]:
