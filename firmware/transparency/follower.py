@@ -187,6 +187,7 @@ class RegisterFollower:
                 await self.read()
             except (LogUnreadable, LogContradicts) as error:
                 log.warning("the register isn't as it should be: %s", error)
+                self._source.go_home()  # a copy of the logs may be old, or no log at all
                 await asyncio.sleep(unreadable.next_s())
                 continue
             except (FollowError, OSError) as error:
@@ -289,6 +290,8 @@ class RegisterFollower:
         newest = self._followed.newest
         if newest is None or not self._followed.is_too_old(witnessed):
             return
+        if witnessed.checkpoint.size > newest.checkpoint.size:
+            return  # a read goes on that is longer than what was witnessed: it is shown there
         files = LogFiles(self._source, size=newest.checkpoint.size)
         try:
             is_beginning = await files.is_beginning(witnessed.checkpoint, newest.checkpoint)
@@ -302,6 +305,8 @@ class RegisterFollower:
     async def _grow(self, witnessed: Witnessed, files: LogFiles) -> None:
         store, size = self._opened(), witnessed.checkpoint.size
         growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
+        while growth.size < size and reader.is_part(store, self._followed, growth):
+            growth = await self._go_on(growth, witnessed, files)  # what a power cut has left
         bundles = bundles_grown(growth.size, size) if growth.size < size else ()
         for number, bundle in enumerate(bundles, start=1):
             self._progress = ReadProgress(read=growth.size, size=size)
@@ -312,13 +317,20 @@ class RegisterFollower:
             )
             await asyncio.to_thread(reader.keep_pending, store, growth, entries)
             if growth.size < size and reader.is_part(store, self._followed, growth):
-                await self._take_part(growth, witnessed, files)
-                await self._read_stamps(files)
-                growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
+                growth = await self._go_on(growth, witnessed, files)
         if not growth.matches(witnessed):
             await self._refuse(witnessed, files)
         self._check_bound(growth, witnessed)
         await asyncio.to_thread(self._accept, witnessed)
+
+    async def _go_on(
+        self, growth: PendingGrowth, witnessed: Witnessed, files: LogFiles
+    ) -> PendingGrowth:
+        """Take a part and its stamps, while those are still to be compared; return the next."""
+        await self._take_part(growth, witnessed, files)
+        await self._read_stamps(files)
+        size = witnessed.checkpoint.size
+        return await asyncio.to_thread(reader.pending, self._opened(), self._followed, size=size)
 
     async def _take_part(
         self, growth: PendingGrowth, witnessed: Witnessed, files: LogFiles

@@ -157,13 +157,14 @@ def store_cosigned_time(followed: RegisterState, note: bytes) -> bool:
 
 
 def pending(store: RegisterStore, followed: RegisterState, *, size: int) -> PendingGrowth:
-    """Return the growth with the entries that an interrupted read left in the store. Blocks."""
+    """Return the growth with what an interrupted read left in the store, one part of it. Blocks."""
     growth = followed.growth()
     end_byte = store.counting_bytes
-    for entry in islice(store.pending(), size - followed.size):
+    for entry in islice(store.pending(), min(size - followed.size, PART_ENTRIES)):
         growth.add([entry])
         end_byte += bytes_of([entry])
-    store.entries.cut(end_byte)
+    if growth.size - followed.size < PART_ENTRIES:  # there is no further part
+        store.entries.cut(end_byte)
     return growth
 
 

@@ -326,7 +326,7 @@ class RegisterState:
         size = witnessed.checkpoint.size
         if size > self.size:
             return False
-        if self.is_too_old(witnessed):
+        if 0 < size <= self._tree.oldest_size:  # its last entry is let go already
             raise LogUnreadable("a stamp comes too late to be compared with what was read")
         self.check_known(witnessed)
         self._stamps.add(size, witnessed.aged_ms)

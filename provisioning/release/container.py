@@ -122,6 +122,7 @@ def _settings(checkout: Checkout, architecture: str, created: str) -> list[str]:
     environment = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": CODE,
+        "PYTHONSAFEPATH": "1",  # nothing of the volume is imported
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

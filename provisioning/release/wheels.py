@@ -189,7 +189,7 @@ def build_wheels(requirements: Sequence[Requirement], folder: Path) -> list[Path
     with tempfile.TemporaryDirectory() as made:
         lock = Path(made) / "requirements.txt"
         lock.write_text("".join(one.line for one in requirements), "utf-8")
-        options = ("--quiet", "--no-deps", "--require-hashes")
+        options = ("--quiet", "--no-deps", "--require-hashes", "--no-build-isolation")
         run(pip_command("wheel", *options, "--wheel-dir", made, "--requirement", str(lock)))
         built = sorted(Path(made).glob("*.whl"))
         for wheel in built:

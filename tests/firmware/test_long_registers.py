@@ -101,6 +101,20 @@ async def test_a_long_read_that_was_interrupted_goes_on_after_the_last_part(
     extract_holds(again, town)
 
 
+async def test_a_power_cut_in_a_long_read_costs_no_stamp(followers: Followers) -> None:
+    """Seen to take all entries in one part, and then to know of no stamp, or to fail for ever."""
+    town = long_town()
+    followers.clock.set_wall_ms(town.now_ms)
+    store = register_store.RegisterStore(followers.folder)
+    store.entries.append(town.register_log.entries[:850])  # read, and not yet shown to count
+    store.entries.sync()
+    again = followers.of(town)
+    await again.start()
+    await again.read()
+    assert again.facts() == town.facts()
+    extract_holds(again, town)
+
+
 async def test_another_version_of_the_program_goes_on_from_what_is_left(
     followers: Followers,
 ) -> None:
