@@ -130,7 +130,9 @@ class MetricsCollector:
 
 def log_figures(head: logs.Head, policy: Policy, *, origin: str, now_ms: int) -> LogFigures:
     """Return a log's metrics by its newest checkpoint: ages are by the witnesses' own clocks."""
-    age_s, witness_age_s = None, {}
+    age_s = None
+    # Of one that isn't under the newest checkpoint no age is known, and its last one isn't kept.
+    witness_age_s = {witness.name: float("nan") for witness in policy.witnesses}
     if head.published is not None:
         note = head.published.encode()
         try:
@@ -140,7 +142,7 @@ def log_figures(head: logs.Head, policy: Policy, *, origin: str, now_ms: int) ->
                 logs=[log.key for log in policy.logs if log.key.name == origin],
                 witnesses={witness.name: witness.key for witness in policy.witnesses},
             )
-            witness_age_s = {
+            witness_age_s |= {
                 witness: (now_ms - time_ms) / 1000 for witness, time_ms in opened.times_ms.items()
             }
         except WireError:

@@ -1,9 +1,9 @@
 """PostgreSQL as the relay's database: settings that give it SQLite's guarantees.
 
 - One writer at a time, over all relays of one database: each writing transaction begins by taking
-  one advisory lock. Whoever looks first and then writes may rely on what was seen; and `relay_seq`
-  rises in the order of commit, so that nobody who asks for what is newer misses one.
-- A transaction of a partition locks the row of its owner instead (store/partitions.py).
+  one advisory lock. Whoever looks first and then writes may rely on what was seen.
+- A transaction of a partition locks the row of its owner instead (store/partitions.py); `relay_seq`
+  rises in the order of commit within one doorbell.
 - A reader has one snapshot, and can't write.
 - A commit is on disk when it returns, whatever the server's default is.
 - Texts are compared by their bytes: a database of another locale is refused.
