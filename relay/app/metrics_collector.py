@@ -130,9 +130,8 @@ class MetricsCollector:
 
 def log_figures(head: logs.Head, policy: Policy, *, origin: str, now_ms: int) -> LogFigures:
     """Return a log's metrics by its newest checkpoint: ages are by the witnesses' own clocks."""
-    age_s = None
-    # Of one that isn't under the newest checkpoint no age is known, and its last one isn't kept.
-    witness_age_s = {witness.name: float("nan") for witness in policy.witnesses}
+    age_s: float | None = None
+    witness_age_s: dict[str, float | None] = {one.name: None for one in policy.witnesses}
     if head.published is not None:
         note = head.published.encode()
         try:

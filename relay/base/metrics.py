@@ -36,7 +36,8 @@ class LogFigures:
     published_size: int
     age_s: float | None
     """Since a quorum of witnesses last signed; None as long as none has."""
-    witness_age_s: Mapping[str, float] = field(default_factory=dict)
+    witness_age_s: Mapping[str, float | None] = field(default_factory=dict)
+    """Of each of the policy's; None of one that isn't under the newest checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,10 @@ class Figures:
     streams: Mapping[str, StreamFigures]
     """The broker's streams; empty while it can't be asked."""
     logs: Mapping[str, LogFigures]
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 class Metrics:
@@ -165,10 +170,9 @@ class Metrics:
         for log, one in figures.logs.items():
             self._gauges["log_entries"].labels(log).set(one.size)
             self._gauges["log_published_entries"].labels(log).set(one.published_size)
-            age_s = float("nan") if one.age_s is None else one.age_s
-            self._gauges["log_age_seconds"].labels(log).set(age_s)
-            for witness, witness_age_s in one.witness_age_s.items():
-                self._gauges["witness_age_seconds"].labels(log, witness).set(witness_age_s)
+            self._gauges["log_age_seconds"].labels(log).set(_or_nan(one.age_s))
+            for witness, age_s in one.witness_age_s.items():  # its last one isn't kept
+                self._gauges["witness_age_seconds"].labels(log, witness).set(_or_nan(age_s))
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""

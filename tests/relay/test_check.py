@@ -157,6 +157,9 @@ async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) ->
     assert -2 < custody.age_s < 60
     assert len(custody.witness_age_s) >= 2
     assert figures.logs["register"].age_s is None
+    # No checkpoint has a signature of theirs: an age of before would be taken for theirs.
+    assert set(figures.logs["register"].witness_age_s.values()) == {None}
+    assert figures.logs["register"].witness_age_s.keys() >= custody.witness_age_s.keys()
     assert figures.database_bytes > 100_000
     assert figures.streams == {}  # no broker was given
 
