@@ -1,7 +1,8 @@
 """Ingest of events: pull, parse, commit, send receipts, notify, acknowledge.
 
     broker ─► parse ─► one transaction a batch ─► hub, receipts to the doorbells
-                        for each event by itself ─► hooks (pairing, packages) ─► acknowledged
+                        for each event by itself ─► hooks (pairing, packages) ─► acknowledged;
+                        the hub hears of owners and guests after these
 
 Thumbnails, pushes and what is for the log are committed and receipted like the others, but don't
 become rows among the events, have no hooks, and the hub hears only of a picture, and of the notes
@@ -27,6 +28,7 @@ from typing import Protocol
 
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import WireError, new_id
+from firmware.protocol.events import GuestGone, GuestLet, OwnerGone, Paired
 from relay.base.canonical import canonical_of
 from relay.base.clock import Clock
 from relay.bus import Bus, Puller, StreamMessage
@@ -53,6 +55,9 @@ BROKER_AWAY_S = 0.5
 DATABASE_AWAY_S = 1.0
 
 RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, StoreError, TimeoutError)
+
+ASKED_ABOUT = (Paired, OwnerGone, GuestLet, GuestGone)
+"""What open pages ask more about as soon as they hear of it: told once its hooks are done."""
 
 EventHook = Callable[[EventRow], Awaitable[None]]
 """Is called after the commit, at least once for each event."""
@@ -152,7 +157,8 @@ class EventIngest:
         for item in result.committed:
             self._pusher.send(item.carried.pushes)
         for item in result.committed:
-            self._tell(item)
+            if not isinstance(item.event.body, ASKED_ABOUT):
+                self._tell(item)
         await self._send_receipts(result.committed)
         for delivery in result.refused:
             await delivery.discard()
@@ -197,6 +203,8 @@ class EventIngest:
 
     async def _finish(self, item: Committed) -> None:
         is_done = item.row is None or await self._run_hooks(item.row)
+        if isinstance(item.event.body, ASKED_ABOUT):
+            self._tell(item)
         try:
             if is_done or item.delivery.attempts >= HOOK_ATTEMPTS:
                 await item.delivery.ack()
