@@ -19,6 +19,7 @@ from tests.relay.servers import Broker, free_port
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("mmdebstrap", "umoci", "runc")
+READY_S = 60
 STOP_S = 15
 """As long as the relay's unit gives it."""
 
@@ -103,6 +104,10 @@ def test_a_relay_begins_and_serves_in_its_container(bundle: Path, tmp_path: Path
         # Without an object store: the relay says which part is away, and serves.
         assert answer(f"{url}/healthz", until_s=60) == 503
         assert answer(f"{url}/", until_s=5) == 200
+        ends = time.monotonic() + READY_S
+        while answer(f"{url}/readyz", until_s=5) != 200:
+            assert time.monotonic() < ends
+            time.sleep(0.2)
     finally:
         subprocess.run(["runc", "kill", f"{name}-serve", "TERM"], check=False)
         said, _ = served.communicate(timeout=STOP_S)
