@@ -159,7 +159,11 @@ async def store(tx: Transaction, new: Sequence[NewEvent]) -> None:
 async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
     """Store one event whose id is not known yet, by itself."""
     cursors = await event_cursors.read(tx, [event.device])
-    cursor = cursors.setdefault(event.device, event_cursors.Cursor(0, 0))
+    if event.device not in cursors:  # a revoked doorbell's are read by nobody any more
+        newest_seq = select(func.max(events.c.relay_seq)).where(events.c.device == event.device)
+        found = (await tx.execute(newest_seq)).scalar() or 0
+        cursors[event.device] = event_cursors.Cursor(0, int(found))
+    cursor = cursors[event.device]
     cursor.take_seq(event.seq)
     data = event.encode()
     after_seq = cursor.last_relay_seq
