@@ -2,7 +2,7 @@
  * What stands on each of a guest's pages: whose doorbell it is, and until when they are a guest.
  * @module
  */
-import { rememberGuestTime } from "../account.js";
+import { guestTimes, rememberGuestTime } from "../account.js";
 import { h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { knownBrowsers } from "../known_browsers.js";
@@ -21,7 +21,8 @@ function lines(household) {
   return household.doorbells.map(({ device, guest }) => {
     const told = knownBrowsers(household, nowMs()).find((one) => one.device === device && one.browser === guest?.browser);
     const until_ms = told?.until_ms ?? guest?.until_ms ?? 0;
-    rememberGuestTime(household.owner, device, { by_name: told?.by_name ?? "", until_ms });
+    const known = guestTimes(household.owner)[device]; // its note may not be opened again yet
+    rememberGuestTime(household.owner, device, { by_name: told?.by_name ?? known?.by_name ?? "", until_ms });
     const whose = told ? t("guest.of", { name: told.by_name }) : t("guest.of_nobody");
     return h("p", { "data-testid": "guest-of" }, whose, " ", time(until_ms));
   });
