@@ -44,7 +44,7 @@ API = "/api/v1"
 
 @dataclass
 class Ringing:
-    """A doorbell that is pressed again and again, and answers each command once."""
+    """A doorbell that is pressed again and again, and answers each command as often as it comes."""
 
     doorbell: Doorbell
     ports: Sequence[int]
@@ -52,8 +52,6 @@ class Ringing:
     pressed: list[Event] = field(default_factory=list)
     took_s: list[float] = field(default_factory=list)
     """From each press to its receipt."""
-    answered: list[str] = field(default_factory=list)
-    """The ids of commands, each as often as it came."""
     is_over: bool = False
 
     def run(self) -> None:
@@ -92,7 +90,6 @@ class Ringing:
                 if until in command.body.event_ids:
                     return True
                 continue
-            self.answered.append(command.id)
             reply = Reply(
                 id=new_id(),
                 device=command.device,
@@ -124,7 +121,6 @@ class Page:
     url: str
     token: str
     shown: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    shown_at: dict[str, float] = field(default_factory=dict)
     broke: int = 0
     _last_id: str | None = None
 
@@ -157,7 +153,6 @@ class Page:
 
     def _show(self, event: dict[str, str]) -> None:
         self.shown[event["device"]].append(event["id"])
-        self.shown_at[event["id"]] = time.monotonic()
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Each kind of process of a cluster is killed once while doorbells ring and pages are open.
+"""A cluster's relays, a broker, a store node and the primary die while doorbells ring.
 
 `make cluster ARGS=--chaos` is the same for five minutes, soak.py for an hour.
 """
