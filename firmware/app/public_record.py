@@ -1,13 +1,14 @@
 """The public logs, put together: the register's follower, the requests' desk, and the slots."""
 
 import logging
-from pathlib import Path
 
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
+from firmware.config.settings import Config
 from firmware.decisions.request_intake import Register, RequestIntake
 from firmware.enrolment.pairing import FollowedRegister
+from firmware.enrolment.shard_policy import policy_in_force
 from firmware.notes.emergency_pushes import EmergencyPushes
 from firmware.protocol.encoding import sha256_hex
 from firmware.store.database import Database
@@ -23,8 +24,9 @@ from firmware.transparency.slots import SlotAnswers, Slots
 log = logging.getLogger(__name__)
 
 
-def followed_register(policy_path: Path) -> FollowedRegister:
+def followed_register(config: Config) -> FollowedRegister:
     """Return the policy and the register's origin as pairing names them; StoreError."""
+    policy_path = policy_in_force(config)
     logs = load_logs_if_any(policy_path)
     if logs is None:
         return FollowedRegister()
@@ -36,12 +38,18 @@ def open_record(
     site: Site, *, database: Database, household: Household, relay: RelayWay
 ) -> PublicRecord:
     """Open both public logs: what is read of them, and what this doorbell writes into them."""
-    logs = load_logs_if_any(site.config.log.policy_path)
+    record = _open(site, database=database, household=household, relay=relay)
+    relay.shard_move.succeed(record)
+    return record
+
+
+def _open(site: Site, *, database: Database, household: Household, relay: RelayWay) -> PublicRecord:
+    logs = load_logs_if_any(policy_in_force(site.config))
     store = SlotStore(database)
     if logs is None:
         log.warning("no policy of a public log is on the card: nothing can be released")
         requests = _requests(site, NoRegister(), database, household, store)
-        return PublicRecord(owners=household, store=store, requests=requests)
+        return PublicRecord(owners=household, store=store, requests=requests, http=site.http)
     follower = RegisterFollower(
         folder=site.config.data_dir / "register",
         logs=logs,
@@ -72,6 +80,7 @@ def open_record(
         owners=household,
         store=store,
         requests=requests,
+        http=site.http,
         logs=logs,
         follower=follower,
         slots=slots,

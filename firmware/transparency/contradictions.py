@@ -44,7 +44,11 @@ class Contradictions:
             log.error("%s", error)
 
     def add(self, error: LogContradicts, store: RegisterStore, *, found_ms: int) -> None:
-        """Store a new contradiction."""
+        """Store a new contradiction.
+
+        Of one tree the note counts that was signed last. Of too many the first stays, and those
+        that stand the longest.
+        """
         log.error("%s; nothing is released until that is over", error)
         new = Contradiction(
             known=error.known.note.decode(),
@@ -53,23 +57,30 @@ class Contradictions:
             other_fresh_ms=error.other.fresh_ms,
             is_standing=True,
         )
-        told_before = _text_of(new.other)
-        others = [
-            msgspec.structs.replace(one, is_standing=False)
-            for one in self._found
-            if _text_of(one.other) != told_before
-        ]
-        self._found = [*others[: MAX_CONTRADICTIONS - 1], new]
+        text = _text_of(new.other)
+        same = [one for one in self._found if _text_of(one.other) == text and one.is_standing]
+        newest = max([new, *same], key=_fresh_ms)
+        found = [*(one for one in self._found if _text_of(one.other) != text), newest]
+        if len(found) > MAX_CONTRADICTIONS:
+            found.remove(min(found[1:], key=lambda one: (one.is_standing, _fresh_ms(one))))
+        self._found = found
         self._keep(store)
 
     def end_before(self, witnessed: Witnessed, store: RegisterStore) -> None:
         """End the contradictions of the known log before its later checkpoint; they stay stored."""
-        if not any(
-            one.is_standing and one.other_fresh_ms < witnessed.fresh_ms for one in self._found
-        ):
+        ended = [
+            one
+            for one in self._found
+            if one.is_standing and one.other_fresh_ms < witnessed.fresh_ms
+        ]
+        if not ended:
             return
-        log.warning("the register is consistent again with the one that was read before")
-        self._found = [msgspec.structs.replace(one, is_standing=False) for one in self._found]
+        self._found = [
+            msgspec.structs.replace(one, is_standing=False) if one in ended else one
+            for one in self._found
+        ]
+        if not self.is_any_standing:
+            log.warning("the register is consistent again with the one that was read before")
         self._keep(store)
 
     def _keep(self, store: RegisterStore) -> None:
@@ -80,3 +91,7 @@ class Contradictions:
 def _text_of(note: str) -> str:
     """Return a note's signed text, without the signatures."""
     return note.partition("\n\n")[0]
+
+
+def _fresh_ms(one: Contradiction) -> int:
+    return one.other_fresh_ms

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
+from firmware.protocol.encoding import WireError
 from firmware.protocol.register.chain import make_extract
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
+from firmware.protocol.tlog.checkpoint import Checkpoint
 from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.prefixes import joined_root, subtrees_between, subtrees_in
 from firmware.protocol.tlog.tiles import MAX_BUNDLE_BYTES, bundles_grown
@@ -40,6 +42,7 @@ from firmware.transparency.register_store import Contradiction, RegisterStore
 from firmware.transparency.snapshots import StateSnapshots
 from firmware.transparency.state import PendingGrowth, RegisterState
 from firmware.transparency.state_signature import IdentitySigner
+from firmware.transparency.unproved import UnprovedCheckpoints
 
 POLL_EVERY_S = 600.0
 POLLS_IN_FRESHNESS = 4
@@ -95,6 +98,7 @@ class RegisterFollower:
         self._store: RegisterStore | None = None
         self._followed = RegisterState(policy=logs.policy, origin=logs.register_origin)
         self._contradictions = Contradictions()
+        self._unproved = UnprovedCheckpoints()
         self._saving = StateSnapshots(clock, signer)
         self._facts = no_register(logs.register_origin)
         self._one_at_a_time = asyncio.Lock()
@@ -111,7 +115,7 @@ class RegisterFollower:
     @property
     def has_contradiction(self) -> bool:
         """Whether the register contradicts itself, or may, so that nothing is released."""
-        return self._contradictions.is_any_standing
+        return self._contradictions.is_any_standing or self._unproved.is_full
 
     @property
     def contradictions(self) -> tuple[Contradiction, ...]:
@@ -160,6 +164,26 @@ class RegisterFollower:
                 prove=lambda index: self._followed.proof(index).decode(),
                 ages=self._followed.earlier_checkpoints(places),
             )
+
+    async def check_successor(self, first: bytes) -> None:
+        """Raise WireError unless the register that begins so succeeds this one.
+
+        It may take tiles of this one's log: FollowError if those can't be had.
+        """
+        if self.has_contradiction:
+            raise WireError("the register that is followed contradicts itself, or may")
+        if not self._clock.is_trusted():
+            raise WireError("this doorbell doesn't know the time, nor so how old its register is")
+        unproved = await asyncio.to_thread(self._check_successor, first)
+        if unproved is None:
+            return
+        named, newest = unproved
+        files = LogFiles(self._source, size=newest.size)
+        is_beginning = await files.is_beginning(named, newest)
+        if is_beginning is None:
+            raise LogUnreadable("the register's tiles aren't those of its checkpoint")
+        if not is_beginning:
+            raise WireError(f"it succeeds another {named.origin} than is known here")
 
     async def start(self) -> None:
         """Load the stored register, checked anew."""
@@ -275,9 +299,14 @@ class RegisterFollower:
             )
         files = LogFiles(self._source, size=witnessed.checkpoint.size)
         if witnessed.checkpoint.size > self._followed.size:
-            await self._grow(witnessed, files)
+            try:
+                await self._grow(witnessed, files)
+            except (LogUnreachable, LogUnreadable):
+                await asyncio.to_thread(self._unproved.add, witnessed, self._opened())
+                raise
         else:
             await asyncio.to_thread(self._accept, witnessed)
+        await self._judge_unproved(witnessed, files)
         await self._read_stamps(files)
 
     async def _check_known(self, witnessed: Witnessed) -> None:
@@ -299,8 +328,32 @@ class RegisterFollower:
             is_beginning = None
         if is_beginning is None and self._followed.is_rolled_back(witnessed):
             is_beginning = False
+        if is_beginning is None:
+            await asyncio.to_thread(self._unproved.add, witnessed, self._opened())
         if is_beginning is False:
             raise LogContradicts(newest, witnessed)
+
+    async def _judge_unproved(self, newest: Witnessed, files: LogFiles) -> None:
+        """Forget the unproved checkpoints of this log, and keep as proof those of another.
+
+        The largest come first: of those the roots are known here. One whose tiles are out of reach
+        holds no other up.
+        """
+        for one in self._unproved.up_to(newest.checkpoint.size):
+            root = self._followed.root(one.checkpoint.size)
+            is_beginning = None if root is None else root == one.checkpoint.root
+            if root is None:
+                with suppress(LogUnreachable, LogUnreadable):
+                    is_beginning = await files.is_beginning(one.checkpoint, newest.checkpoint)
+            if is_beginning is not None:
+                await asyncio.to_thread(self._end_unproved, one, newest, is_beginning)
+
+    def _end_unproved(self, one: Witnessed, newest: Witnessed, is_beginning: bool) -> None:
+        """Forget an unproved checkpoint once its contradiction, if it is one, is kept."""
+        if not is_beginning:
+            self._keep_proof(LogContradicts(newest, one))
+            self._contradictions.end_before(newest, self._opened())
+        self._unproved.remove(one, self._opened())
 
     async def _grow(self, witnessed: Witnessed, files: LogFiles) -> None:
         store, size = self._opened(), witnessed.checkpoint.size
@@ -360,6 +413,10 @@ class RegisterFollower:
         )
         if known is not None and is_other:
             raise LogContradicts(known, witnessed)
+        if self._followed.lacks_entries and self._followed.size:
+            own = self._followed.as_checkpoint()
+            if await files.is_beginning(own, witnessed.checkpoint) is False:
+                await asyncio.to_thread(self._begin_anew)
         raise LogUnreadable("the register's entries aren't those of its checkpoint")
 
     async def _check_leads_past(
@@ -392,6 +449,13 @@ class RegisterFollower:
 
     # --- what blocks ---
 
+    def _check_successor(self, first: bytes) -> tuple[Checkpoint, Checkpoint] | None:
+        """Return what the log's tiles are to prove, if anything: that one begins the other."""
+        with self._lock:
+            named = self._followed.check_successor(first, now_ms=self._clock.wall_ms())
+            newest = self._followed.newest
+        return None if named is None or newest is None else (named, newest.checkpoint)
+
     def _opened(self) -> RegisterStore:
         if self._store is None:
             raise LogUnreachable("the register wasn't opened yet")
@@ -404,6 +468,7 @@ class RegisterFollower:
     def _load_locked(self) -> None:
         store = RegisterStore(self._folder)
         self._contradictions.load(store)
+        self._unproved.load(store, self._followed)
         self._followed = reader.load(
             store,
             policy=self._logs.policy,
@@ -412,6 +477,13 @@ class RegisterFollower:
         )
         self._store = store
         self._refresh_locked()
+
+    def _begin_anew(self) -> None:
+        """Drop a state that isn't how the register begins, and was left of what storage lost."""
+        with self._lock:
+            log.error("what storage has kept of the register isn't of it: all is read again")
+            self._opened().forget_log()
+            self._followed = self._followed.emptied()
 
     def _accept(self, witnessed: Witnessed) -> None:
         with self._lock:

@@ -1,16 +1,17 @@
 """A log's static files over HTTP: one origin, no redirects, a size limit and a timeout for each.
 
 `log_url` comes from the relay, so it must be https or this very machine: without TLS a name could
-lead anywhere in the home network.
+lead anywhere in the home network. Nor does a relay that is elsewhere send a doorbell to itself,
+where other programs answer: only one that runs on this machine has its logs here.
 """
 
 import asyncio
-import ipaddress
 import re
 from dataclasses import dataclass
 
 import httpx2
 
+from firmware.protocol.public_addresses import is_this_machine
 from firmware.transparency.errors import LogUnreachable, LogUnreadable
 
 TIMEOUT_S = 30.0
@@ -48,7 +49,7 @@ class LogSource:
         found = await self._fetch(f"{self._home_url}/{PLACE_PATH}", PLACE_PATH, 0, MAX_PLACE_BYTES)
         if found is not None:
             log_url = found.data.decode("utf-8", "replace").strip().rstrip("/")
-            _check_url(log_url)
+            _check_place(log_url, self._home_url)
             self._log_url = log_url
 
     def go_home(self) -> None:
@@ -114,15 +115,25 @@ class LogSource:
         return status, FoundBytes(start_byte=start_byte if is_part else 0, data=bytes(received))
 
 
-def _check_url(url: str) -> None:
-    """Raise LogUnreachable for what could lead into the home network."""
+def _check_url(url: str) -> httpx2.URL:
+    """Return the URL, or raise LogUnreachable if it could lead into the home network."""
     try:
         place = httpx2.URL(url)
     except httpx2.InvalidURL as error:
         raise LogUnreachable("the relay names no place of the log: enrol anew") from error
-    is_here = place.scheme == "http" and _is_loopback(place.host)
+    is_here = place.scheme == "http" and is_this_machine(place.host)
     if not place.host or not (place.scheme == "https" or is_here):
         raise LogUnreachable("the relay names a place of the log that isn't https: enrol anew")
+    return place
+
+
+def _check_place(url: str, home_url: str) -> None:
+    """Raise LogUnreachable unless a relay that is at home there may name this place."""
+    place = _check_url(url)
+    if is_this_machine(place.host) and not is_this_machine(_check_url(home_url).host):
+        raise LogUnreachable("the relay names this doorbell itself as the place of its logs")
+    if place.userinfo or "?" in url or "#" in url:
+        raise LogUnreachable("the place of the logs is https://host/folder, and no more")
 
 
 def _begins_at(headers: httpx2.Headers, start_byte: int) -> bool:
@@ -132,12 +143,3 @@ def _begins_at(headers: httpx2.Headers, start_byte: int) -> bool:
         return False
     first, last, size = map(int, found.groups())
     return first == start_byte and last + 1 == size
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
+import httpx2
+
 from firmware.decisions.request_intake import RequestIntake
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody, SlotLogged
 from firmware.protocol.custody import (
@@ -19,17 +21,20 @@ from firmware.protocol.custody import (
     CaptureProof,
     IdentityProof,
 )
+from firmware.protocol.encoding import WireError
 from firmware.protocol.events import TroubleCode
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
 from firmware.protocol.tlog.policy import Policy
+from firmware.protocol.tlog.proof import parse_proof
 from firmware.store.slots import SlotStore
 from firmware.system.ownership import Ownership
-from firmware.transparency.errors import LogUnreachable
+from firmware.transparency.errors import FollowError, LogUnreachable
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.policy_file import Logs
 from firmware.transparency.slots import SlotAnswers, Slots
+from firmware.transparency.successor import first_entry_of
 
 LOOK_AGAIN_S = 1.0
 WITNESSED_WITHIN_MS = 2 * 3600 * 1000
@@ -58,6 +63,7 @@ class PublicRecord:
         owners: Ownership,
         store: SlotStore,
         requests: RequestIntake,
+        http: httpx2.AsyncClient,
         logs: Logs | None = None,
         follower: RegisterFollower | None = None,
         slots: Slots | None = None,
@@ -65,6 +71,7 @@ class PublicRecord:
     ) -> None:
         self._owners = owners
         self._store = store
+        self._http = http
         self.requests = requests
         self.policy: Policy | None = None if logs is None else logs.policy
         self.custody_origin = "" if logs is None else logs.custody_origin
@@ -109,7 +116,8 @@ class PublicRecord:
 
     def capture_proof(self, clip_id: str) -> CaptureProof | None:
         """Return the proof that a clip was committed to in its slot, if there is one."""
-        return self._store.capture_proof(clip_id)
+        proof = self._store.capture_proof(clip_id)
+        return proof if proof is not None and self._is_ours(proof.proof) else None
 
     def identity_proof(self, begins_ms: Sequence[int]) -> IdentityProof | None:
         """Return the newest slot that is a day older than all recordings that began then."""
@@ -118,9 +126,35 @@ class PublicRecord:
             return None
         newest_ms = min(begins_ms) - IDENTITY_AGE_MS - WITNESSED_WITHIN_MS
         oldest_ms = max(begins_ms) - MAX_IDENTITY_AGE_MS
-        return self._store.identity_proof(
+        proof = self._store.identity_proof(
             first=-(-oldest_ms // slot_ms), last=newest_ms // slot_ms - 1
         )
+        return proof if proof is not None and self._is_ours(proof.proof) else None
+
+    def _is_ours(self, proof: str) -> bool:
+        """Return whether a stored proof is of the log that is followed: not of an earlier shard."""
+        note = parse_proof(proof.encode()).note
+        return note.partition(b"\n")[0] == self.custody_origin.encode()
+
+    async def check_successor(self, policy: bytes, log_url: str) -> None:
+        """Raise WireError unless another shard's register succeeds the one that is followed.
+
+        A doorbell that nobody owns follows none yet: nobody has compared what it follows.
+        """
+        if not self._owners.has_owner():
+            return
+        if self._follower is None:
+            raise WireError("this doorbell follows no public register")
+        try:
+            first = await first_entry_of(self._http, policy, log_url)
+        except FollowError as error:
+            raise WireError(f"the other register can't be read: {error}") from error
+        try:
+            await self._follower.check_successor(first)
+        except FollowError as error:
+            raise WireError(
+                f"nothing shows yet that it succeeds the register that is followed: {error}"
+            ) from error
 
     async def on_register_grew(self, command: RegisterGrew) -> ReplyBody:
         """The relay says that the register has more."""

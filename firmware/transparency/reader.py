@@ -38,8 +38,9 @@ def load(
     """Return the stored register, with everything checked anew. Blocks.
 
     But for what this doorbell judged before and signed: of that, only whether it and what follows
-    lead to the checkpoint. What is damaged is forgotten and read again; the checkpoint binds all
-    the same, unless it is itself damaged, or of another policy.
+    lead to the checkpoint. What is damaged is forgotten and read again, from after the state that
+    is left, if any; the checkpoint binds all the same, unless it is itself damaged, or of another
+    policy.
     """
     followed = RegisterState(policy=policy, origin=origin)
     note = store.checkpoint()
@@ -52,17 +53,23 @@ def load(
             store.forget_log()
             return followed
     saved = _saved_state(store, saving, policy=policy, origin=origin)
-    for state in (saved, followed if store.has_all else None):
+    whole = followed if store.has_all else None
+    for state in (saved, whole):
         if state is not None and _leads_to(store, state, witnessed):
             _replay(store, state, witnessed, saving)
             return state
-        if state is saved and saved is not None:
-            _not_used(store, "it is of other entries than those that are here")
-    if witnessed is not None:
-        log.error("storage has lost entries of the register: they are read again")
-        followed.bind(witnessed)
-    store.forget_log()
-    return followed
+    if witnessed is None:
+        store.forget_log()
+        return followed
+    log.error("storage has lost entries of the register: they are read again")
+    if saved is not None and saved.size >= witnessed.checkpoint.size:
+        _not_used(store, "it is of other entries than those of the checkpoint")
+        saved = None
+    if saved is None and not store.has_all:
+        store.forget_log()
+    state = saved or followed
+    _begin_after(store, state, witnessed)
+    return state
 
 
 def _saved_state(
@@ -96,6 +103,26 @@ def _leads_to(store: RegisterStore, state: RegisterState, witnessed: Witnessed |
         return state.root(size) in (None, witnessed.checkpoint.root)
     growth.add(islice(store.entries.from_number(state.size), size - state.size))
     return growth.matches(witnessed)
+
+
+def _begin_after(store: RegisterStore, state: RegisterState, witnessed: Witnessed) -> None:
+    """Let a read go on after a state that is older than the checkpoint, which binds it.
+
+    Entries that are here, but too few, are what an interrupted read has left: they stay on trial.
+    Others don't lead to the checkpoint: they are dropped.
+    """
+    bases = (store.entries.base - state.size, store.stamps.base - state.taken)
+    beyond = islice(store.entries.from_number(state.size), witnessed.checkpoint.size - state.size)
+    is_short = state.size + sum(1 for _ in beyond) < witnessed.checkpoint.size
+    if max(bases) > 0 or not is_short:
+        store.begin_anew(entries=state.size, stamps=state.taken)
+        store.drop_pending()
+        store.stamps.cut(0)
+    store.entries.drop_others()
+    store.stamps.drop_others()
+    store.counting_bytes = bytes_of(islice(store.entries.read(), state.size - store.entries.base))
+    store.stamps.cut(bytes_of(islice(store.stamps.read(), state.taken - store.stamps.base)))
+    state.bind(witnessed)
 
 
 def _replay(

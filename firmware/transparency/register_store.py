@@ -4,6 +4,7 @@
     stamps       witnessed checkpoints, in the same form
     checkpoint   the newest witnessed one: only the entries that it holds count
     contradictions.json   pairs of checkpoints that can't both be true, kept as proof
+    unproved.json         checkpoints that the log's files haven't shown to be of it
     saved-register   state after entries and stamps (saved_state.py, snapshots.py)
 
 Entries and stamps are all there are as long as they take little room. Once they take MAX_TAIL_BYTES
@@ -28,10 +29,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.encoding import Document, WallTimeMs, WireError, decode
-from firmware.protocol.register.saved_form import MAX_SAVED_BYTES, SavedUnusable
-from firmware.system.durable_files import sync_folder, write_atomic
+from firmware.protocol.register.saved_form import SavedUnusable
+from firmware.system.durable_files import sync_folder, write_atomic, write_atomic_pieces
+from firmware.transparency.memory_limits import MAX_STATE_BYTES
 
 MAX_CONTRADICTIONS = 8
+MAX_UNPROVED = 32
 MAX_TAIL_BYTES = 32 * 1024 * 1024
 """Entries and stamps that a state covers take no more of the card: some 10,000 requests."""
 MAX_KEPT_NOTE_BYTES = 16 * 1024
@@ -60,6 +63,16 @@ class ContradictionsFile(Document, frozen=True, kw_only=True):
 
     v: Literal[1] = 1
     found: Annotated[list[Contradiction], msgspec.Meta(max_length=MAX_CONTRADICTIONS)]
+
+
+class UnprovedFile(Document, frozen=True, kw_only=True):
+    """Content of unproved.json: notes, oldest first."""
+
+    v: Literal[1] = 1
+    notes: Annotated[
+        list[Annotated[str, msgspec.Meta(max_length=MAX_KEPT_NOTE_BYTES)]],
+        msgspec.Meta(max_length=MAX_UNPROVED),
+    ]
 
 
 class RecordFile:
@@ -155,15 +168,15 @@ class SavedFile:
             if not stat.S_ISREG(self._path.stat().st_mode):  # a pipe would be waited for
                 raise SavedUnusable("it isn't a file")
             with self._path.open("rb") as file:
-                return file.read(MAX_SAVED_BYTES + 1)
+                return file.read(MAX_STATE_BYTES + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise SavedUnusable(f"it can't be read: {error}") from error
 
-    def write(self, data: bytes) -> None:
+    def write(self, pieces: Iterable[bytes]) -> None:
         """Replace the file, whole or not at all."""
-        write_atomic(self._path, data)
+        write_atomic_pieces(self._path, pieces)
 
     def forget(self) -> None:
         """Remove the file; if storage fails it stays, and counts for nothing."""
@@ -187,10 +200,12 @@ class RegisterStore:
         self.entries = RecordFile(folder, "entries")
         self.stamps = RecordFile(folder, "stamps")
         self.saved_register = SavedFile(folder / "saved-register")
+        SavedFile(folder / "saved-stamps").forget()  # versions before 0.4 wrote it
         self.counting_bytes = 0
         """How much of `entries` was accepted: what is beyond is on trial."""
         self._checkpoint = folder / "checkpoint"
         self._contradictions = folder / "contradictions.json"
+        self._unproved = folder / "unproved.json"
 
     def pending(self) -> Iterator[bytes]:
         """Yield the entries that are on trial."""
@@ -245,6 +260,18 @@ class RegisterStore:
     def keep_contradictions(self, found: list[Contradiction]) -> None:
         """Store all contradictions, durably."""
         write_atomic(self._contradictions, ContradictionsFile(found=found).encode())
+
+    def unproved(self) -> list[str]:
+        """Return the notes of unproved checkpoints; WireError if the file is damaged."""
+        try:
+            data = self._unproved.read_bytes()
+        except FileNotFoundError:
+            return []
+        return decode(UnprovedFile, data, max_bytes=1024 * 1024).notes
+
+    def keep_unproved(self, notes: list[str]) -> None:
+        """Store the notes of all unproved checkpoints."""
+        write_atomic(self._unproved, UnprovedFile(notes=notes).encode())
 
     def forget_log(self) -> None:
         """Forget all but the checkpoint, which binds: something is damaged."""

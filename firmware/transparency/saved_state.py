@@ -21,7 +21,7 @@ from firmware.protocol.register.saved import SavedRegister
 from firmware.protocol.tlog.kept_tree import SavedTree
 from firmware.protocol.tlog.policy import Policy
 
-TAG = b"doorward/saved-following/v1\n"
+TAG = b"doorward/saved-following/v2\n"
 """Its number rises with each release that judges entries otherwise: then all are read anew."""
 
 

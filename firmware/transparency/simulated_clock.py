@@ -7,6 +7,7 @@ makes nothing count earlier there.
 """
 
 from firmware.config.settings import Config
+from firmware.enrolment.shard_policy import policy_in_force
 from firmware.errors import ConfigError
 from firmware.protocol.encoding import WireError
 from firmware.protocol.town_clock import Winding, check_is_example
@@ -50,7 +51,7 @@ def kernel_of(config: Config) -> Kernel:
     path = config.clock.example_path
     if path is None:
         return LinuxKernel()
-    logs = load_logs_if_any(config.log.policy_path)
+    logs = load_logs_if_any(policy_in_force(config))
     try:
         check_is_example([] if logs is None else [logs.register_origin, logs.custody_origin])
         winding = Winding(path)

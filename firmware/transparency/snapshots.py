@@ -37,7 +37,7 @@ class StateSnapshots:
         self._saved = (0, 0)  # entries, and stamps
         self._replay_ns = 0
 
-    def state_in(self, file: SavedFile) -> bytes | None:
+    def state_in(self, file: SavedFile) -> memoryview | None:
         """Return the state that this doorbell saved; None if there is none.
 
         Raises SavedUnusable for one that can't be read, or that this doorbell didn't sign.

@@ -9,6 +9,7 @@ back, and never becomes that of a log which doesn't begin with it. Not here: fil
 
 from collections.abc import Iterable, Mapping
 
+from firmware.consent.request_rules import is_fresh
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.footage import MAX_WITNESSED_BYTES
 from firmware.protocol.register.chain import ExtractPlaces, places_of
@@ -21,21 +22,23 @@ from firmware.protocol.register.facts import (
     no_register,
     place_of_limits,
 )
+from firmware.protocol.register.records import EntryVoid
 from firmware.protocol.register.replay import Register
 from firmware.protocol.register.saved import restore_register, saved_form_of
-from firmware.protocol.register.saved_form import SavedUnusable, frame, unframe
+from firmware.protocol.register.saved_form import SavedUnusable, frame_in_pieces, unframe
+from firmware.protocol.register.succession import succession_of
+from firmware.protocol.tlog.checkpoint import Checkpoint
 from firmware.protocol.tlog.kept_tree import KeptTree
 from firmware.protocol.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.proof import TlogProof
 from firmware.protocol.tlog.tiles import TILE_WIDTH, encoded_bytes
 from firmware.transparency.errors import LogContradicts, LogUnreadable
+from firmware.transparency.memory_limits import MAX_KEPT_BYTES
 from firmware.transparency.saved_state import TAG, SavedFollowing, policy_digest
 
 LATER_BY_MS = 10 * 60 * 1000
 """A smaller checkpoint that was witnessed so much later than a larger one is no old copy."""
-MAX_KEPT_BYTES = 96 * 1024 * 1024
-"""Of entries that something rests on: a hostile agency's certificates, say, fill no memory."""
 FORGET_EVERY = 512
 KEPT_BESIDE = 64
 """So many entries stay after nothing rests on them: forgetting looks at all that is kept."""
@@ -158,6 +161,11 @@ class RegisterState:
         return self._newest or self._bound
 
     @property
+    def lacks_entries(self) -> bool:
+        """Whether entries were lost that lead to the checkpoint which was read before."""
+        return self._bound is not None
+
+    @property
     def freshness_ms(self) -> int:
         """Age of the newest checkpoint from which on nothing is released any more."""
         return self._register.delays.freshness_ms
@@ -181,8 +189,8 @@ class RegisterState:
         """
         self._bound = witnessed
 
-    def save(self, *, code: bytes) -> bytes:
-        """Return all that is kept as bytes, or raise SavedUnusable if it is too much."""
+    def save(self, *, code: bytes) -> list[bytes]:
+        """Return all that is kept as bytes in pieces, or raise SavedUnusable if it is too much."""
         saved = SavedFollowing(
             policy=policy_digest(self._policy),
             register=saved_form_of(self._register, root=self._tree.root() or EMPTY_ROOT),
@@ -194,11 +202,11 @@ class RegisterState:
             taken=self.taken,
             ends=(self._end.size_bytes, self.stamps_end.size_bytes),
         )
-        return frame(TAG, saved, code=code)
+        return frame_in_pieces(TAG, saved, code=code)
 
     @classmethod
     def load(
-        cls, data: bytes, *, policy: Policy, origin: str, code: bytes | None
+        cls, data: bytes | memoryview, *, policy: Policy, origin: str, code: bytes | None
     ) -> "RegisterState":
         """Return the state that was saved, or raise SavedUnusable.
 
@@ -240,6 +248,38 @@ class RegisterState:
         if self._tree.root(size) != witnessed.checkpoint.root:
             raise LogContradicts(self._newest, witnessed)
 
+    def check_successor(self, first: bytes, *, now_ms: int) -> Checkpoint | None:
+        """Raise WireError unless the register that begins so succeeds this one, as it is here.
+
+        It names a size of this register with its root, and those who signed for this one are its
+        administrators still: so all of this one must be here, and witnesses signed it lately.
+        Returns size and root if that root isn't known any more: the log's tiles are to prove it.
+        """
+        named = succession_of(first)
+        if named is None or named.origin != self.origin:
+            raise EntryVoid(f"its charter doesn't say that it succeeds {self.origin}")
+        newest = self._newest
+        if newest is None or self.lacks_entries or self.is_between:
+            raise EntryVoid(f"{self.origin} isn't read whole yet: wait until it is")
+        if not is_fresh(newest.fresh_ms, self._register.delays, now_ms):
+            raise EntryVoid(
+                f"what is known here of {self.origin} is too old to tell who its administrators "
+                "are, or the time is wrong: its witnesses must sign, and its relay serve that"
+            )
+        if named.size > self.size:
+            raise EntryVoid(f"{self.origin} has {self.size} entries here, and not {named.size} yet")
+        for admin in named.by:
+            known = self._register.admins.get(admin.id)
+            if known is None or known.key != admin.key:
+                raise EntryVoid(f"{admin.id!r} is no administrator of {self.origin}")
+        root = self.root(named.size)
+        if root is None:
+            claimed = bytes.fromhex(named.root)
+            return Checkpoint(origin=self.origin, size=named.size, root=claimed)
+        if root.hex() != named.root:
+            raise EntryVoid(f"it succeeds another {self.origin} than is known here")
+        return None
+
     def is_too_old(self, witnessed: Witnessed) -> bool:
         """Return whether a checkpoint is so small that what is here can't tell if it is right."""
         return witnessed.checkpoint.size < self._tree.oldest_size
@@ -260,6 +300,16 @@ class RegisterState:
     def frontier(self) -> Frontier:
         """Return the right edge of the accepted entries."""
         return self._tree.frontier()
+
+    def as_checkpoint(self) -> Checkpoint:
+        """Return size and root of the accepted entries, which nobody signed."""
+        return Checkpoint(origin=self.origin, size=self.size, root=self._tree.root() or EMPTY_ROOT)
+
+    def emptied(self) -> "RegisterState":
+        """Return a state without entries, which the same checkpoint binds."""
+        state = RegisterState(policy=self._policy, origin=self.origin)
+        state._bound = self.known
+        return state
 
     def growth(self) -> PendingGrowth:
         """Return a `PendingGrowth` for entries beyond the accepted ones."""
@@ -298,7 +348,12 @@ class RegisterState:
             if number % FORGET_EVERY == 0:
                 self._forget()
         self._forget()
-        if sum(map(len, self._entries.values())) > MAX_KEPT_BYTES:
+        self._check_room()
+
+    def _check_room(self) -> None:
+        """Raise LogUnreadable if more is kept than the board's memory has room for."""
+        kept = (*self._entries.values(), *self._notes.values())
+        if sum(map(len, kept)) > MAX_KEPT_BYTES:
             raise LogUnreadable(
                 "more agencies, officers and requests stand than this doorbell holds"
             )

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from firmware.consent.request_rules import RequestRefused, check_request
-from firmware.transparency.errors import LogContradicts, LogUnreadable
+from firmware.transparency.errors import LogContradicts, LogUnreachable, LogUnreadable
 from firmware.transparency.follower import RegisterFollower
 from tests.fakes.followers import Followers
-from tests.fakes.log_town import CELL, DAY_MS, NOW_MS, Town, TownLog, make_town
+from tests.fakes.log_town import CELL, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Town, TownLog, make_town
 
 
 @pytest.fixture
@@ -192,6 +192,150 @@ async def test_a_card_that_lost_its_entries_still_knows_what_it_had_read(
             await follower.read()
         assert follower.facts().size == 0
         town.register_log = honest
+
+
+async def test_a_larger_version_without_its_files_is_kept_as_proof_once_the_log_is_as_large(
+    followers: Followers,
+) -> None:
+    """A relay shows a checkpoint, and hides entries and tiles. Seen to leave nothing behind."""
+    town = make_town()
+    digest = town.publish().request_digest
+    await followers.of(town).read()
+    fork = fork_of(town, "larger")
+    for path in fork._files():
+        if path.startswith("tile/"):
+            fork.pinned[path] = None
+    town.register_log, honest = fork, town.register_log
+    follower = followers.of(town)
+    for _ in range(3):
+        with pytest.raises(LogUnreachable):
+            await follower.read()
+    assert not follower.has_contradiction, "files may be out of reach for many reasons"
+    town.register_log = honest
+    town.wind(hours=1)
+    again = followers.of(town)
+    await again.read()
+    assert again.contradictions == ()
+    honest.append(*(b'{"number":%d}' % number for number in range(400)), at_ms=town.now_ms)
+    await again.read()
+    (kept,) = again.contradictions
+    assert kept.other.encode() == fork.checkpoint
+    assert not again.has_contradiction, "the log that was read first was signed later"
+    check_request(digest, again.facts(), now_ms=town.now_ms, cell=CELL, refused=frozenset())
+    await followers.of(town).read()
+    assert len(again.contradictions) == 1
+
+
+def hide_files(log: TownLog) -> None:
+    """Let a relay serve a log's checkpoint alone."""
+    log.pinned = dict.fromkeys(log._files())
+    log.pinned.pop("checkpoint")
+
+
+async def show_without_files(follower: RegisterFollower, town: Town, log: TownLog) -> None:
+    """Let a relay show a log's newest checkpoint, and hide all else."""
+    honest, pinned = town.register_log, log.pinned
+    town.register_log = log
+    hide_files(log)
+    with pytest.raises(LogUnreachable):
+        await follower.read()
+    log.pinned, town.register_log = pinned, honest
+
+
+async def test_a_fork_is_not_pushed_out_by_the_logs_own_hidden_checkpoints(
+    followers: Followers,
+) -> None:
+    """Seen to leave nothing behind where the oldest of too many checkpoints is dropped."""
+    town = make_town()
+    digest = town.publish().request_digest
+    follower = followers.of(town)
+    await follower.read()
+    fork = fork_of(town, "as large")
+    fork.append(b"larger", at_ms=town.now_ms)
+    await show_without_files(follower, town, fork)
+    for number in range(31):
+        town.wind(ms=MINUTE_MS)
+        town.register_log.append(b'{"number":%d}' % number, at_ms=town.now_ms)
+        assert not follower.has_contradiction
+        await show_without_files(follower, town, town.register_log)
+    for one in (follower, followers.of(town)):  # also after a restart
+        await one.start()
+        assert one.has_contradiction, "there is room for no other fork"
+        with pytest.raises(RequestRefused, match="register"):
+            check_request(digest, one.facts(), now_ms=town.now_ms, cell=CELL, refused=frozenset())
+    town.register_log.append(b"one more", at_ms=town.now_ms)
+    await show_without_files(follower, town, town.register_log)
+    town.wind(ms=MINUTE_MS)
+    await follower.read()
+    (kept,) = follower.contradictions
+    assert kept.other.encode() == fork.checkpoint
+    assert not follower.has_contradiction, "all is judged, and the log was signed later"
+    check_request(digest, follower.facts(), now_ms=town.now_ms, cell=CELL, refused=frozenset())
+
+
+async def test_of_a_fork_the_signature_counts_that_was_made_last(followers: Followers) -> None:
+    """Seen to be over at once where the first note of a tree stays."""
+    town = make_town()
+    town.publish()
+    follower = followers.of(town)
+    await follower.read()
+    fork = fork_of(town, "as large")
+    fork.append(b"larger", at_ms=town.now_ms)
+    await show_without_files(follower, town, fork)
+    fork.cosign(at_ms=town.now_ms + 2 * HOUR_MS)
+    await show_without_files(follower, town, fork)
+    first = fork.note(at_ms=town.now_ms)
+    last, fork.checkpoint = fork.checkpoint, first
+    await show_without_files(follower, town, fork)  # the old one, served again
+    town.wind(hours=1)
+    town.register_log.append(*(b"%d" % number for number in range(9)), at_ms=town.now_ms)
+    await follower.read()
+    assert [one.other.encode() for one in follower.contradictions] == [last]
+    assert follower.has_contradiction
+    town.wind(hours=2)
+    await follower.read()
+    assert not follower.has_contradiction
+
+
+async def test_a_log_whose_files_are_away_for_a_while_contradicts_nothing(
+    followers: Followers,
+) -> None:
+    town = make_town()
+    follower = followers.of(town)
+    for number in range(40):
+        town.wind(days=1)
+        town.publish(case_number=f"LK-{number}")
+        hide_files(town.register_log)
+        with pytest.raises(LogUnreachable):
+            await follower.read()
+    town.register_log.pinned = {}
+    await follower.read()
+    assert follower.contradictions == ()
+    assert list(follower._unproved.up_to(10**6)) == []
+
+
+async def test_a_contradiction_ends_with_a_checkpoint_that_is_later_than_itself(
+    followers: Followers,
+) -> None:
+    """Not with one that is later than another. Seen to end all at once with the first."""
+    town = make_town()
+    town.publish()
+    follower = followers.of(town)
+    await follower.read()
+    for hours in (3, 1):
+        fork = town.register_log.fork(size=3)
+        fork.append(b"%d" % hours, at_ms=town.now_ms + hours * HOUR_MS)
+        town.register_log, honest = fork, town.register_log
+        with pytest.raises(LogContradicts):
+            await follower.read()
+        town.register_log = honest
+    town.wind(hours=2)
+    await follower.read()
+    assert follower.has_contradiction
+    town.wind(hours=2)
+    await follower.read()
+    assert not follower.has_contradiction
+    assert len(follower.contradictions) == 2
 
 
 async def test_a_bad_copy_is_not_called_a_contradiction(followers: Followers) -> None:

@@ -517,7 +517,7 @@ def follower_of(town: Town) -> RegisterState:
 
 
 def voids_of(state: RegisterState) -> dict[int, str]:
-    saved = unframe(TAG, SavedFollowing, state.save(code=b""), code=b"")
+    saved = unframe(TAG, SavedFollowing, b"".join(state.save(code=b"")), code=b"")
     return {void.index: void.why for void in saved.register.voids}
 
 

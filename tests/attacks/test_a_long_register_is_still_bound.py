@@ -110,3 +110,34 @@ async def test_a_smaller_version_is_found_out_however_old_it_is(
         await follower.read()
     assert follower.has_contradiction == (error is LogContradicts)
     assert follower.facts().size == honest.size
+
+
+async def test_a_checkpoint_whose_tiles_are_hidden_holds_no_other_up(followers: Followers) -> None:
+    """A relay has one stay unproved, and shows a fork after it. Seen to end the judging there."""
+    town = long_town(2000)
+    honest = town.register_log
+    followers.clock.set_wall_ms(town.now_ms)
+    follower = followers.of(town)
+    await follower.read()
+
+    def hide_tiles() -> None:
+        hidden = [path for path in honest._files() if path.startswith("tile/")]
+        honest.pinned.update(dict.fromkeys(path for path in hidden if "entries" not in path))
+
+    hide_tiles()
+    honest.pinned["checkpoint"] = honest.note(at_ms=town.now_ms - 3_600_000, size=200)
+    with pytest.raises(LogUnreadable, match="an old copy"):
+        await follower.read()
+    fork = honest.fork(size=honest.size)
+    fork.append(b"other", at_ms=town.now_ms)
+    fork.pinned = dict.fromkeys(path for path in fork._files() if path != "checkpoint")
+    town.register_log = fork
+    with pytest.raises(LogUnreachable):
+        await follower.read()
+    town.register_log = honest
+    honest.pinned.clear()
+    town.wind(hours=1)
+    honest.append(b"one", b"two", at_ms=town.now_ms)
+    hide_tiles()
+    await follower.read()
+    assert [one.other.encode() for one in follower.contradictions] == [fork.checkpoint]

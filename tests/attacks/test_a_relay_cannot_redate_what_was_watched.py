@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from msgspec.structs import replace
 from playwright.async_api import Route, expect
 
 from firmware.consent.facts import Grant
 from firmware.protocol.events import ClipReady
 from tests.flows.asked_home import Home, home_in_browser
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.filmed import GROUPS_MS, filmed
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 SHIFT_MS = GROUPS_MS[1]
 WRONG_MS = 90_000
@@ -29,7 +31,7 @@ Bend = Callable[[ClipReady], ClipReady]
 WHERE_IT_PLAYS = """() => document.querySelector("[data-testid=asked-clip] video").currentTime"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         yield world
@@ -100,7 +102,7 @@ async def asked_for(home: Home, **how: Any) -> ClipReady:
 
 @pytest.mark.parametrize("bend", [later, shorter])
 async def test_what_is_signed_is_the_part_that_was_watched(world: World, bend: Bend) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         clip = await asked_for(home, carried=bend)
         await home.page.check("[data-testid=choose-clip]")
         await watch(home)
@@ -112,7 +114,7 @@ async def test_what_is_signed_is_the_part_that_was_watched(world: World, bend: B
 
 async def test_a_correction_that_the_relay_makes_up_shifts_nothing(world: World) -> None:
     """The clock was right, so there is nothing to correct, watched or not."""
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await corrects(home)
         clip = await asked_for(home)
         await expect(home.page.locator("[data-testid=asked-clip]")).not_to_contain_text("corrected")
@@ -129,7 +131,7 @@ async def test_a_correction_that_the_relay_makes_up_shifts_nothing(world: World)
 async def test_of_a_clock_that_was_set_late_the_doorbells_library_alone_says_when(
     world: World, dating: str, words: str
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         unset = {"started_ms": WRONG_MS, "is_clock_trusted": False}
         clip = await asked_for(home, carried=later, dating=dating, **unset)
         await watch(home)
@@ -141,7 +143,7 @@ async def test_of_a_clock_that_was_set_late_the_doorbells_library_alone_says_whe
 
 async def test_what_no_doorbell_says_the_time_of_can_not_be_given(world: World) -> None:
     """An older program's word on it is missing: the relay's isn't taken in its place."""
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         unset = {"started_ms": WRONG_MS, "is_clock_trusted": False}
         await asked_for(home, carried=later, says_begun=False, **unset)
         await home.page.check("[data-testid=choose-clip]")
@@ -153,7 +155,7 @@ async def test_what_no_doorbell_says_the_time_of_can_not_be_given(world: World) 
 
 
 async def test_a_recording_of_another_time_is_not_given_as_one_of_the_asked(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         before_ms = world.clock.wall_ms() - 5 * 3_600_000
 
         def moved(told: ClipReady) -> ClipReady:
@@ -165,7 +167,7 @@ async def test_a_recording_of_another_time_is_not_given_as_one_of_the_asked(worl
 
 
 async def test_what_a_recording_is_stands_there_as_the_doorbell_signed_it(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await asked_for(home, carried=lambda told: replace(told, duration_ms=900_000))
         row = home.page.locator("[data-testid=asked-clip] label.sentence")
         await expect(row).to_contain_text("15 min")

@@ -7,6 +7,7 @@ where that is a file on the same card, nothing here holds (docs/security/limits.
 """
 
 import ast
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from firmware.protocol.register.saved_form import SavedUnusable, code_digest, fr
 from firmware.protocol.requests import SignedRequest
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.saved_state import TAG
-from firmware.transparency.state_signature import VOUCH_TAG, sign_state, verify_state
-from tests.fakes.followers import Followers
+from firmware.transparency.state_signature import VOUCH_TAG, verify_state
+from tests.fakes.followers import Followers, signed_state
 from tests.fakes.log_town import DAY_MS, Town, make_town
 
 CODE = code_digest()
@@ -41,7 +42,7 @@ def followers(tmp_path: Path) -> Followers:
 
 def signed_under(followers: Followers, tag: bytes, state: bytes) -> bytes:
     """Return a file as if the doorbell had signed the state elsewhere, after another tag."""
-    signature = followers.signer.sign(tag + state)
+    signature = followers.signer.sign(tag + hashlib.sha256(state).digest())
     return bytes([len(signature)]) + signature + state
 
 
@@ -50,7 +51,7 @@ def with_the_signature_that_is_there(_: Followers, written: bytes, state: bytes)
 
 
 def with_a_key_of_their_own(_: Followers, __: bytes, state: bytes) -> bytes:
-    return sign_state(state, FileSigner(ec.generate_private_key(ec.SECP256R1())))
+    return signed_state(state, FileSigner(ec.generate_private_key(ec.SECP256R1())))
 
 
 def with_no_signature(_: Followers, __: bytes, state: bytes) -> bytes:
@@ -143,7 +144,7 @@ async def test_the_same_state_with_the_doorbells_own_word_is_believed(
     town.withdraw(signed)
     town.suspend()
     await read_and_saved(followers, town)
-    followers.saved_path.write_bytes(sign_state(bent(followers), followers.signer))
+    followers.saved_path.write_bytes(signed_state(bent(followers), followers.signer))
     follower = followers.of(town)
     await follower.start()
     assert is_bent(follower, town, signed)
@@ -198,7 +199,7 @@ async def test_a_state_that_another_doorbell_signed_is_not_this_ones_word(
     thiefs = Followers(tmp_path / "thief")
     for each in (followers, thiefs):
         await read_and_saved(each, town)
-    followers.saved_path.write_bytes(sign_state(bent(thiefs), thiefs.signer))
+    followers.saved_path.write_bytes(signed_state(bent(thiefs), thiefs.signer))
     follower = followers.of(town)
     await follower.start()
     assert not is_bent(follower, town, signed)
@@ -232,7 +233,7 @@ def test_nothing_else_that_is_signed_begins_like_a_saved_state() -> None:
 
 def test_a_state_under_any_other_tag_of_the_doorbells_isnt_its_word(followers: Followers) -> None:
     state = TAG + CODE + b"whatever it says"
-    assert verify_state(sign_state(state, followers.signer), followers.signer) == state
+    assert verify_state(signed_state(state, followers.signer), followers.signer) == state
     for tag in {*tags_in_the_doorbells_program(), b""} - {VOUCH_TAG}:
         with pytest.raises(SavedUnusable, match="didn't sign"):
             verify_state(signed_under(followers, tag, state), followers.signer)

@@ -19,6 +19,11 @@ from tests.fakes.log_town import NOW_MS, Town
 LOG_URL = "https://relay.example/log"
 
 
+def signed_state(state: bytes, signer: FileSigner) -> bytes:
+    """Return a saved state as the doorbell writes it."""
+    return b"".join(sign_state([state], signer))
+
+
 class Followers:
     """Makes followers of one town that share a card, one after another."""
 
@@ -40,7 +45,7 @@ class Followers:
     def put_saved(self, state: SavedFollowing) -> None:
         """Put another state there, as the doorbell itself would write and sign it."""
         framed = frame(TAG, state, code=code_digest())
-        self.saved_path.write_bytes(sign_state(framed, self.signer))
+        self.saved_path.write_bytes(signed_state(framed, self.signer))
 
     def of(
         self, town: Town, *, log_url: str = LOG_URL, is_doorbell: bool = True

@@ -12,7 +12,7 @@ import pytest
 from firmware.errors import StoreError
 from firmware.protocol.commands import RegisterGrew
 from firmware.protocol.encoding import WireError
-from firmware.protocol.register.entries import Limits, LimitsChanged
+from firmware.protocol.register.entries import Limits, LimitsChanged, RefusedLeaf
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.tlog.policy import policy_text
 from firmware.protocol.tlog.proof import check_proof
@@ -523,7 +523,8 @@ async def test_what_stands_fills_no_memory(
     followers: Followers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     town = make_town()
-    most = sum(len(entry) for entry in town.register_log.entries)
+    log = town.register_log
+    most = sum(map(len, log.entries)) + sum(map(len, log.stamps))
     monkeypatch.setattr("firmware.transparency.state.MAX_KEPT_BYTES", most)
     follower = followers.of(town)
     await follower.read()
@@ -531,6 +532,20 @@ async def test_what_stands_fills_no_memory(
     with pytest.raises(LogUnreadable, match="than this doorbell holds"):
         await follower.read()
     assert follower.facts().size == 4
+
+
+async def test_checkpoints_that_show_ages_fill_no_memory_either(
+    followers: Followers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each certificate has one. Seen to fail where entries alone were counted."""
+    town = make_town()
+    most = sum(map(len, town.register_log.entries)) + 2000
+    monkeypatch.setattr("firmware.transparency.state.MAX_KEPT_BYTES", most)
+    follower = followers.of(town)
+    await follower.read()
+    town.append(RefusedLeaf(agency=town.agreement.agency, category="assembly"))
+    with pytest.raises(LogUnreadable, match="than this doorbell holds"):
+        await follower.read()
 
 
 async def test_why_an_entry_is_void_is_kept_in_few_words(followers: Followers) -> None:

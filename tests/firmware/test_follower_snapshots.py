@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.enrolment.keys import FileSigner
-from firmware.protocol.register.saved_form import MAX_SAVED_BYTES, SavedUnusable, code_digest
+from firmware.protocol.register.saved_form import SavedUnusable, code_digest
 from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.transparency.errors import LogUnreadable
 from firmware.transparency.follower import RegisterFollower
-from firmware.transparency.state_signature import sign_state, verify_state
+from firmware.transparency.memory_limits import MAX_STATE_BYTES
+from firmware.transparency.state_signature import verify_state
 from tests.fakes.clock import ManualClock
-from tests.fakes.followers import Followers
+from tests.fakes.followers import Followers, signed_state
 from tests.fakes.log_town import DAY_MS, NOW_MS, Town, make_town
 
 DAY_S = 24 * 3600
@@ -131,9 +132,9 @@ async def test_whatever_is_wrong_with_what_was_saved_the_entries_are_replayed(
         "cut": data[:middle],
         "empty": b"",
         "junk": b"\xff" * 500,
-        "huge": bytes(MAX_SAVED_BYTES + 1),
-        "other code": sign_state(
-            verify_state(data, followers.signer).replace(CODE, bytes(32)), followers.signer
+        "huge": bytes(MAX_STATE_BYTES + 1),
+        "other code": signed_state(
+            bytes(verify_state(data, followers.signer)).replace(CODE, bytes(32)), followers.signer
         ),
     }
     path.unlink()
@@ -204,10 +205,10 @@ def test_junk_is_nobodys_word(junk: bytes) -> None:
 
 
 def test_a_state_that_is_too_large_with_its_signature_isnt_kept() -> None:
-    fits = bytes(MAX_SAVED_BYTES - 1 - 72)
-    assert verify_state(sign_state(fits, SIGNER), SIGNER) == fits
+    fits = bytes(MAX_STATE_BYTES - 1 - 72)
+    assert verify_state(signed_state(fits, SIGNER), SIGNER) == fits
     with pytest.raises(SavedUnusable, match="are kept"):
-        sign_state(bytes(MAX_SAVED_BYTES - 1), SIGNER)
+        signed_state(bytes(MAX_STATE_BYTES - 1), SIGNER)
 
 
 async def test_a_state_that_isnt_of_the_entries_on_the_card_isnt_used(

@@ -22,7 +22,7 @@ NAMES = (
     "note", "note-key", "checkpoint", "add-checkpoint", "proof", "policy", "bundle",
     "package-header", "mp4", "copy", "copy-key",
     "pairing-code", "pairing-answer", "pairing-reveal", "renewal", "wifi-code", "wifi-text",
-    "door-notice",
+    "door-notice", "shards",
 )  # fmt: skip
 
 

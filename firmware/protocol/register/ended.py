@@ -52,13 +52,12 @@ class HashBag:
         """Return the bag that `to_bytes` wrote, or raise WireError."""
         if len(data) % _BYTES:
             raise WireError("a bag of hashes is cut")
-        bag, whole = cls(), array("Q")
-        whole.frombytes(data)
+        bag, whole = cls(), memoryview(data).cast("Q")  # it may be large: no copy of it
         begin = 0
         while begin < len(whole):
             row = whole[begin] >> _SHIFT
             end = bisect_left(whole, (row + 1) << _SHIFT, begin)
-            bag._rows[row] = whole[begin:end]
+            bag._rows[row] = array("Q", data[begin * _BYTES : end * _BYTES])
             begin = end
         return bag
 

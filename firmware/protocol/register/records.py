@@ -17,6 +17,9 @@ from firmware.protocol.requests import (
     check_certificate,
 )
 
+KEEPS_NONE = 2**53 - 1
+"""`RequestRecord.keeps_from` of a request that counts, and lets nobody ask by any limits."""
+
 
 class EntryVoid(WireError):
     """An entry is void: its signers had no right to make it."""

@@ -6,6 +6,7 @@ monitor. Everybody who replays the same entries has the same state: nothing here
 
 Whoever only needs the requests that stand calls `forget_ended`: what ended long before is counted
 then, and no more (ended.py). A request that stands is judged as strictly as by all, or stricter.
+A renewal of what is forgotten, which was made before that ended, counts without being judged.
 
 Who has only a part of the entries (chain.py) replays it by the same code: `skip_to` passes those
 that aren't there, and `apply_link` takes a change of which only a part is.
@@ -59,6 +60,7 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.extract import ChainLink
 from firmware.protocol.register.records import (
+    KEEPS_NONE,
     AgreementRecord,
     EntryVoid,
     LimitsRecord,
@@ -451,10 +453,12 @@ class Register:
         self._check_agency(request, officer.signing_key)
         limits = self.limits[-1].limits
         check_limits(request, limits)
-        renewed = self._renewed(request)
-        self._counts.check(request, limits, renewed=renewed)
+        renewed, keeps_from = None, KEEPS_NONE
+        if not self._renews_forgotten(request):
+            renewed = self._renewed(request)
+            self._counts.check(request, limits, renewed=renewed)
+            keeps_from = self._counts.keeps_from(request, self.limits, renewed=renewed)
         shared = sharing(signed, officer.signed, cosigner.signed)
-        keeps_from = self._counts.keeps_from(request, self.limits, renewed=renewed)
         record = RequestRecord(index=index, request=request, signed=shared, keeps_from=keeps_from)
 
         def take() -> None:
@@ -475,6 +479,19 @@ class Register:
 
     def _is_forgotten(self, request: EvidenceRequest) -> bool:
         return request.expires_ms < self._forgets_before_ms
+
+    def _renews_forgotten(self, request: EvidenceRequest) -> bool:
+        """Return whether a request renews one that is forgotten, and was made before that ended.
+
+        Whether it may is known to nobody who forgot: it counts, so that nobody asks more often, and
+        lets nobody ask. One that was made later can't renew it.
+        """
+        return (
+            request.renewed_id is not None
+            and request.created_ms < self._forgets_before_ms
+            and request.renewed_id not in self._digests
+            and self._counts.ended.ids.count(request.renewed_id) > 0
+        )
 
     def _certified(
         self, signed: SignedCertificate, record: OfficerRecord, signing_key: str

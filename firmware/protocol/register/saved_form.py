@@ -53,23 +53,33 @@ def code_digest() -> bytes:
 
 def frame(tag: bytes, body: msgspec.Struct, *, code: bytes) -> bytes:
     """Return the bytes to save, or raise SavedUnusable if they are too many."""
-    data = tag + code + msgspec.msgpack.encode(body)
-    if len(data) + _DIGEST_BYTES > MAX_SAVED_BYTES:
-        raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are kept")
-    return b"".join([data, hashlib.sha256(data).digest()])
+    return b"".join(frame_in_pieces(tag, body, code=code))
 
 
-def unframe(tag: bytes, kind: type[S], data: bytes, *, code: bytes | None) -> S:
+def frame_in_pieces(tag: bytes, body: msgspec.Struct, *, code: bytes) -> list[bytes]:
+    """Return what `frame` does in pieces, so that it is in memory once."""
+    pieces = [tag, code, msgspec.msgpack.encode(body)]
+    size = sum(map(len, pieces))
+    if size + _DIGEST_BYTES > MAX_SAVED_BYTES:
+        raise SavedUnusable(f"it has {size} bytes, at most {MAX_SAVED_BYTES} are kept")
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return [*pieces, digest.digest()]
+
+
+def unframe(tag: bytes, kind: type[S], data: bytes | memoryview, *, code: bytes | None) -> S:
     """Return the bytes saved under the tag by the same code, or raise SavedUnusable.
 
     Without `code` any counts that wrote this tag: entries that are gone can't be replayed.
     """
     if len(data) > MAX_SAVED_BYTES:
         raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are read")
-    text, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    view = memoryview(data)  # its parts are no copies
+    text, digest = view[:-_DIGEST_BYTES], view[-_DIGEST_BYTES:]
     if hashlib.sha256(text).digest() != digest:
         raise SavedUnusable("it is damaged")
-    if not text.startswith(tag):
+    if text[: len(tag)] != tag:
         raise SavedUnusable("it is something else")
     if code is not None and text[len(tag) : len(tag) + len(code)] != code:
         raise SavedUnusable("another version of the program wrote it")
