@@ -26,7 +26,7 @@ and delete {out} then. Old backups hold packages that owners took back since: de
 
 NEXT = """\
 Nothing runs yet. Make sure that the old relay never starts again, then start, in this order:
-  nats-server -c {folder}/nats.conf, and the object store
+  {brokers}, and the object store
   doorward-relay check --config {folder}/relay.toml
   doorward-relay serve --config {folder}/relay.toml
 Everybody signs in anew; open invitations and claims are void. Doorbells, accounts and players that
@@ -81,8 +81,18 @@ def run_restore(options: argparse.Namespace) -> int:
             _say(f"{name}: {count} entries that were published after the backup are back")
     if restored.missing:
         _say(f"{len(restored.missing)} packages are nowhere: their doorbells can't send them again")
-    _say(NEXT.format(folder=folder))
+    _say(NEXT.format(folder=folder, brokers=_brokers(folder, restored.config)))
     return 0
+
+
+def _brokers(folder: Path, config: Config) -> str:
+    """Return how to start the brokers of a restored relay."""
+    if len(config.broker.servers) == 1:
+        return f"nats-server -c {folder}/nats.conf"
+    if peers := sorted(folder.glob("broker-*/nats.conf")):
+        names = ", ".join(path.parent.name for path in peers)
+        return f"nats-server -c nats.conf in each of {names}, on its machine"
+    return "the brokers, whose folders (broker-1 …) weren't beside relay.toml: have yours at hand"
 
 
 async def _restore(source: Path, wanted: RestoreOptions) -> RestoreResult:

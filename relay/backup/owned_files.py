@@ -28,6 +28,9 @@ _LEFT_OUT = re.compile(
     r"(relay\.sqlite3.*|saved-.*|.*\.new|.*\.pmtiles|.*\.log|last-backup|\.[^/]*|broker/.*)\Z"
 )
 _MAP = ".pmtiles"
+_BROKER_FOLDER = re.compile(r"broker-[1-9]\d?\Z")
+_OF_A_BROKER = re.compile(r"nats\.conf|[^.].*\.(pem|key)\Z")
+"""A cluster's brokers have a folder each; their streams beneath it are left out."""
 _NAMED_FOLDER = (".toml", ".conf")
 _KEY = re.compile(r"\s*([A-Za-z_]+)\s*=")
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z_.]+)\s*\]+")
@@ -42,6 +45,10 @@ def list_owned_files(config_path: Path, config: Config) -> dict[str, Path]:
         for path in sorted(folder.iterdir()):
             if path.is_file() and not _LEFT_OUT.match(path.name) and path != settings:
                 _take(found, path.name, path)
+            if path.is_dir() and _BROKER_FOLDER.match(path.name):
+                for own in sorted(path.iterdir()):
+                    if own.is_file() and _OF_A_BROKER.match(own.name):
+                        _take(found, f"{path.name}/{own.name}", own)
     for path in named_elsewhere(config, found.values()):
         if path.parent.resolve() in folders and path.is_file():
             _take(found, path.name, path)

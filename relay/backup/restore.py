@@ -28,6 +28,7 @@ from relay.backup.manifest import (
     LOG,
     PACKAGES,
     Manifest,
+    listed,
     read_manifest,
     write_secret,
 )
@@ -177,9 +178,10 @@ def _check_database_kind(manifest: Manifest, wanted: RestoreOptions) -> None:
 
 
 def _write_files(source: Path, manifest: Manifest, folder: Path, wanted: RestoreOptions) -> None:
-    for file in sorted((source / FILES).iterdir()):
+    for file in listed(source / FILES):
         data = moved(file.name, file.read_bytes(), old_folder=manifest.folder, new_folder=folder)
-        if file.name == SETTINGS:
+        name = file.relative_to(source / FILES)
+        if name == Path(SETTINGS):
             text = settled(
                 data.decode(),
                 database_url=wanted.database_url,
@@ -187,8 +189,9 @@ def _write_files(source: Path, manifest: Manifest, folder: Path, wanted: Restore
             )
             write_secret(folder / UNFINISHED, text.encode())
         else:
-            write_secret(folder / file.name, data)
-    (folder / "broker").mkdir(mode=0o700, exist_ok=True)
+            write_secret(folder / name, data)
+    if (folder / "nats.conf").exists():
+        (folder / "broker").mkdir(mode=0o700, exist_ok=True)
     if not (folder / UNFINISHED).exists():
         raise BackupDamaged("the backup holds no relay.toml")
 

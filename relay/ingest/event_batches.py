@@ -2,7 +2,8 @@
 
 Whether an event is new is decided by the table of ids, and by its doorbell's numbers; what is new
 is stored by one statement a table. If an event breaks its batch, halves are tried, down to that
-event by itself, which is discarded: else a hostile doorbell could end ingest for all others.
+event by itself, which is discarded: else a hostile doorbell could end ingest for all others. What
+one half has committed counts, whatever becomes of the other.
 """
 
 import logging
@@ -13,10 +14,9 @@ from dataclasses import dataclass, field
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.events import Event, PushWanted
 from relay.base.clock import Clock
-from relay.bus import StreamMessage
+from relay.bus import StreamMessage, partition_of
 from relay.custody.errors import KeyTaken
-from relay.errors import PartitionLost
-from relay.fleet.partitions import partition_of
+from relay.errors import PartitionLost, said
 from relay.ingest.carried_events import (
     NOTHING,
     Custody,
@@ -31,7 +31,7 @@ from relay.ingest.event_order import EventOrder
 from relay.ingest.event_quota import EventQuota
 from relay.ingest.fence import Fence
 from relay.store import event_cursors, event_ids, events
-from relay.store.database import UNSTORABLE, Transaction
+from relay.store.database import AWAY, UNSTORABLE, Transaction
 from relay.store.event_cursors import Cursor
 from relay.store.events import EventRow
 
@@ -62,12 +62,17 @@ class Committed:
 
 @dataclass(slots=True)
 class Sorted:
-    """One batch, sorted: `early` events wait for those before them, `excess` for their turn."""
+    """One batch, sorted: `early` events wait for those before them, `excess` for their turn.
+
+    `unclaimed` ones are of a partition that another process has now, or of a piece of the batch at
+    which the database was lost: nothing was done about them here.
+    """
 
     committed: list[Committed] = field(default_factory=list)
     refused: list[StreamMessage] = field(default_factory=list)
     early: list[StreamMessage] = field(default_factory=list)
     excess: list[StreamMessage] = field(default_factory=list)
+    unclaimed: list[StreamMessage] = field(default_factory=list)
 
     def add(self, other: "Sorted") -> None:
         """Take over what another one has."""
@@ -75,6 +80,7 @@ class Sorted:
         self.refused += other.refused
         self.early += other.early
         self.excess += other.excess
+        self.unclaimed += other.unclaimed
 
 
 @dataclass(slots=True)
@@ -126,31 +132,31 @@ class EventBatches:
     async def commit(self, told: Sequence[ReceivedEvent]) -> Sorted:
         """Commit a batch, in each doorbell's order; without what breaks it.
 
-        What is of a partition that another process has now is left out of the result.
+        Raises what is among AWAY if nothing of it could be settled.
         """
-        return await self._commit_what_is_ours(
-            sorted(told, key=lambda one: (one.event.device, one.event.seq))
-        )
-
-    async def _commit_what_is_ours(self, told: Sequence[ReceivedEvent]) -> Sorted:
-        while told:
+        result = Sorted()
+        left = [sorted(told, key=lambda one: (one.event.device, one.event.seq))]
+        while left:
+            piece = left.pop()
             try:
-                return await self._commit_what_can_be(told)
+                result.add(await self._commit(piece))
             except PartitionLost as error:
-                lost = error.partition
-                told = [one for one in told if partition_of(one.event.device) != lost]
-        return Sorted()
-
-    async def _commit_what_can_be(self, told: Sequence[ReceivedEvent]) -> Sorted:
-        try:
-            return await self._commit(told)
-        except UNUSABLE:
-            log.exception("ingest: %d events can't be committed together", len(told))
-        if len(told) == 1:
-            return Sorted(refused=[told[0].delivery])
-        middle = len(told) // 2
-        result = await self._commit_what_can_be(told[:middle])
-        result.add(await self._commit_what_can_be(told[middle:]))
+                ours, lost = _without_partition(piece, error.partition)
+                result.unclaimed += [one.delivery for one in lost]
+                left += [ours] if ours else []
+            except UNUSABLE:
+                log.exception("ingest: %d events can't be committed together", len(piece))
+                middle = len(piece) // 2
+                if middle:
+                    left += [piece[middle:], piece[:middle]]
+                else:
+                    result.refused.append(piece[0].delivery)
+            except AWAY as error:
+                if result == Sorted():
+                    raise
+                log.warning("ingest: a part of a batch waits for the database: %s", said(error))
+                result.unclaimed += [one.delivery for some in (piece, *left) for one in some]
+                break
         return result
 
     async def _commit(self, told: Sequence[ReceivedEvent]) -> Sorted:
@@ -261,6 +267,16 @@ class EventBatches:
         }
         await event_cursors.write(tx, cursors)
         return follow_ups
+
+
+def _without_partition(
+    told: Sequence[ReceivedEvent], partition: int
+) -> tuple[list[ReceivedEvent], list[ReceivedEvent]]:
+    """Return the events of all other partitions, and those of this one."""
+    ours, lost = list[ReceivedEvent](), list[ReceivedEvent]()
+    for one in told:
+        (lost if partition_of(one.event.device) == partition else ours).append(one)
+    return ours, lost
 
 
 async def _look_up(

@@ -28,18 +28,18 @@ from typing import Protocol
 
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import WireError, new_id
-from firmware.protocol.events import GuestGone, GuestLet, OwnerGone, Paired
+from firmware.protocol.events import EventBody, GuestGone, GuestLet, OwnerGone, Paired
 from relay.base.canonical import canonical_of
 from relay.base.clock import Clock
 from relay.bus import Bus, Puller, StreamMessage
 from relay.custody.errors import LogUnavailable
-from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
+from relay.errors import BusUnavailable, ObjectStoreError, RelayError, said
 from relay.fleet.message_parser import parse_event
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.event_batches import Committed, EventBatches, ReceivedEvent
 from relay.ingest.event_quota import EventQuota
 from relay.ingest.fence import Fence, Owned
-from relay.store.database import AWAY, Database
+from relay.store.database import AWAY, UNSTORABLE, Database
 from relay.store.events import EventRow
 from relay.store.push import PushRow
 
@@ -51,10 +51,12 @@ HOOK_RETRY_S = 2.0
 HOOK_ATTEMPTS = 60
 EARLY_RETRY_S = 1.5
 EXCESS_RETRY_S = 10.0
+UNCLAIMED_RETRY_S = 0.5
+"""Until then a partition's new owner has taken it over, and this process asks for nothing of it."""
 BROKER_AWAY_S = 0.5
 DATABASE_AWAY_S = 1.0
 
-RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, StoreError, TimeoutError)
+RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, TimeoutError, *AWAY)
 
 ASKED_ABOUT = (Paired, OwnerGone, GuestLet, GuestGone)
 """What open pages ask more about as soon as they hear of it: told once its hooks are done."""
@@ -102,14 +104,17 @@ class EventIngest:
         notices: Notices,
         pusher: Pusher,
         hooks: Sequence[EventHook] = (),
+        hooked: tuple[type[EventBody], ...] | None = None,
         custody: Custody | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
         quota: EventQuota | None = None,
         partitions: Owned | None = None,
     ) -> None:
+        """`hooked` are the events that the hooks act on; None: they are called with each."""
         self._bus = bus
         self._clock = clock
         self._notices = notices
+        self._hooked = hooked
         self._pusher = pusher
         self._hooks = tuple(hooks)
         self._partitions = partitions
@@ -132,7 +137,10 @@ class EventIngest:
                 try:
                     batch = await puller.next()
                     for item in await self._take(batch):
-                        finishing.create_task(self._finish(item), name=item.event.id)
+                        if self._is_followed_up(item):
+                            finishing.create_task(self._finish(item), name=item.event.id)
+                        else:
+                            await self._settle(item, is_done=True)
                 except BusUnavailable as error:
                     log.warning("ingest waits for the broker: %s", error)
                     await asyncio.sleep(BROKER_AWAY_S)
@@ -166,6 +174,8 @@ class EventIngest:
             await delivery.retry(EARLY_RETRY_S)
         for delivery in result.excess:
             await delivery.retry(EXCESS_RETRY_S)
+        for delivery in result.unclaimed:
+            await delivery.retry(UNCLAIMED_RETRY_S)
         return result.committed
 
     async def _parse(self, delivery: StreamMessage) -> ReceivedEvent | None:
@@ -205,6 +215,15 @@ class EventIngest:
         is_done = item.row is None or await self._run_hooks(item.row)
         if isinstance(item.event.body, ASKED_ABOUT):
             self._tell(item)
+        await self._settle(item, is_done=is_done)
+
+    def _is_followed_up(self, item: Committed) -> bool:
+        if isinstance(item.event.body, ASKED_ABOUT):
+            return True
+        is_hooked = self._hooked is None or isinstance(item.event.body, self._hooked)
+        return item.row is not None and is_hooked
+
+    async def _settle(self, item: Committed, *, is_done: bool) -> None:
         try:
             if is_done or item.delivery.attempts >= HOOK_ATTEMPTS:
                 await item.delivery.ack()
@@ -218,6 +237,8 @@ class EventIngest:
             try:
                 async with asyncio.timeout(HOOK_TIMEOUT_S):
                     await hook(row)
+            except UNSTORABLE:
+                log.exception("event %s of %s: its follow-up failed", row.event.id, row.device)
             except RETRYABLE as error:
                 log.warning("event %s is tried again: %s", row.event.id, said(error))
                 return False

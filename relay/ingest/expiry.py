@@ -1,18 +1,20 @@
 """Hourly deletion of expired rows: events, pictures, posts, notes, pushes, drafts and the like."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from relay.base.clock import Clock
 from relay.config.settings import EventsConfig
 from relay.feed.rejudgements import LIFE_MS as REJUDGEMENT_LIFE_MS
 from relay.feed.rules import APPEAL_WITHIN_MS, LEGAL_NOTICE_LIFE_MS, LIFE_MS, LOOSE_LIFE_MS
+from relay.ingest.event_months import DAY_MS, EventMonths
 from relay.request.drafts import DRAFT_LIFE_MS
 from relay.store import (
     commands,
     door_notices,
     drafts,
     event_ids,
+    event_retention,
     events,
     feed,
     feed_legal,
@@ -24,15 +26,16 @@ from relay.store import (
     sign_in_failures,
     thumbnails,
 )
-from relay.store.database import Database
+from relay.store.database import Database, Transaction
 
 EACH_S = 3600.0
-DAY_MS = 24 * 3600 * 1000
 ID_LIFE_MS = thumbnails.LIFE_MS
 """A doorbell that tells a passing event again after that long is believed once more; of one that is
 kept, its row says that it isn't new."""
 DOORBELLS_AT_ONCE = 100
-"""Whose old events go in one transaction, so that others have their turn in between."""
+"""Whose old events are looked for at once."""
+EVENTS_AT_ONCE = 1000
+"""Which go in one transaction, so that others have their turn in between."""
 SLOTS_WITH_NOTES = 1008
 """A week of ten-minute slots: only where slots are shorter are there more within their life."""
 RELEASE_LIFE_MS = 30 * 24 * 3600 * 1000
@@ -45,11 +48,18 @@ class Expiry:
     """The task that deletes expired rows once an hour."""
 
     def __init__(
-        self, database: Database, clock: Clock, events_config: EventsConfig | None = None
+        self,
+        database: Database,
+        clock: Clock,
+        events_config: EventsConfig | None = None,
+        *,
+        events_at_once: int = EVENTS_AT_ONCE,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._keep_ms = (events_config or EventsConfig()).keep_days * DAY_MS
+        self._events_at_once = events_at_once
+        self._keep_days = (events_config or EventsConfig()).keep_days
+        self._months = EventMonths(database, most_days=self._keep_days)
 
     async def run(self) -> None:
         """Delete expired rows until cancelled."""
@@ -63,8 +73,6 @@ class Expiry:
         async with self._database.begin() as tx:
             await thumbnails.forget(tx, now_ms=now_ms)
             await event_ids.forget(tx, before_ms=now_ms - ID_LIFE_MS)
-            await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
-            await events.keep_newest_slot_notes(tx, slots=SLOTS_WITH_NOTES)
             await push.forget_expired(tx, now_ms=now_ms)
             await guests.forget_ended(tx, before_ms=now_ms)
             await sign_in_failures.forget_old(tx, before_ms=now_ms - sign_in_failures.LIFE_MS)
@@ -81,14 +89,60 @@ class Expiry:
             await feed_review.erase_rejudged(tx, before_ms=now_ms - REJUDGEMENT_LIFE_MS)
             await feed_review.delete_agency_posts(tx, before_ms=now_ms - LIFE_MS)
             await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)
-        await self._forget_events(now_ms - self._keep_ms)
+        await self._forget_events(now_ms)
 
-    async def _forget_events(self, before_ms: int) -> None:
+    async def _forget_events(self, now_ms: int) -> None:
+        usual_ms = now_ms - self._keep_days * DAY_MS
+        since_ms = await self._months.keep(now_ms)
+        if since_ms is not None:  # what is younger goes with its month
+            usual_ms = min(usual_ms, since_ms)
         async with self._database.read() as tx:
             devices = await fleet.all_devices(tx)
         for some in batched(devices, DOORBELLS_AT_ONCE):
-            async with self._database.begin() as tx:
-                await events.forget_old(tx, some, before_ms=before_ms)
+            await self._forget_slot_notes(now_ms, some)
+            async with self._database.read() as tx:
+                kept = await event_retention.of_doorbells(tx, some, most=self._keep_days)
+                notes = await event_retention.of_notes(tx, kept, most=self._keep_days)
+            for days in set(kept.values()):
+                before_ms = usual_ms if days is None else now_ms - days * DAY_MS
+                await self._forget_before(before_ms, [one for one in some if kept[one] == days])
+            for one in notes:
+                before_ms = now_ms - one.days * DAY_MS
+                await self._forget_before(before_ms, [one.device], one.credential_id)
+
+    async def _forget_before(
+        self, before_ms: int, devices: Sequence[str], credential_id: str | None = None
+    ) -> None:
+        await self._forget_found(
+            lambda tx: events.old_keys(
+                tx,
+                devices,
+                before_ms=before_ms,
+                limit=self._events_at_once,
+                credential_id=credential_id,
+            )
+        )
+
+    async def _forget_slot_notes(self, now_ms: int, devices: Sequence[str]) -> None:
+        before_ms, at_once = now_ms - events.SLOT_NOTES_LIFE_MS, self._events_at_once
+        await self._forget_found(
+            lambda tx: events.old_slot_notes(tx, devices, before_ms=before_ms, limit=at_once)
+        )
+        await self._forget_found(
+            lambda tx: events.crowded_slot_notes(tx, devices, slots=SLOTS_WITH_NOTES, limit=at_once)
+        )
+
+    async def _forget_found(
+        self, find: Callable[[Transaction], Awaitable[Sequence[events.EventKey]]]
+    ) -> None:
+        """Delete what is found, in pieces; where there is nothing, without a writer's turn."""
+        keys = None
+        while keys is None or len(keys) == self._events_at_once:
+            async with self._database.read() as tx:
+                keys = await find(tx)
+            if keys:
+                async with self._database.begin() as tx:
+                    await events.forget(tx, keys)
 
 
 def batched(devices: Sequence[str], size: int) -> Iterator[Sequence[str]]:

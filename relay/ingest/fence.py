@@ -1,8 +1,8 @@
 """The fence of ingest: a transaction for doorbells whose partitions this process holds.
 
 Two processes may both think that a partition is theirs, as when one was suspended: what the earlier
-one still has of it isn't committed any more, and isn't settled with the broker either, which hands
-it to the other.
+one still has of it isn't committed any more, but given back to the broker, which hands it to the
+other.
 """
 
 import logging
@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from relay.bus import partition_of
 from relay.errors import PartitionLost
-from relay.fleet.partitions import Handler, partition_of
+from relay.fleet.partitions import Handler
 from relay.store.database import Database, Transaction
 from relay.store.partitions import hold_all
 

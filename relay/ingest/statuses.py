@@ -16,13 +16,17 @@ import msgspec
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import Status
 from relay.base.clock import Clock
-from relay.bus import MAX_BATCH, Bus, Puller, StreamMessage
+from relay.bus import MAX_BATCH, Bus, Puller, StreamMessage, partition_of
 from relay.errors import BusUnavailable, PartitionLost, said
 from relay.fleet.boots import BootHistory, judge
 from relay.fleet.message_parser import parse_status
-from relay.fleet.partitions import partition_of
 from relay.ingest.event_batches import UNUSABLE
-from relay.ingest.events import BROKER_AWAY_S, DATABASE_AWAY_S, retry_all
+from relay.ingest.events import (
+    BROKER_AWAY_S,
+    DATABASE_AWAY_S,
+    UNCLAIMED_RETRY_S,
+    retry_all,
+)
 from relay.ingest.fence import Fence, Owned
 from relay.ingest.health import is_news
 from relay.store import fleet, silences, statuses
@@ -145,7 +149,7 @@ class StatusIngest:
                 await delivery.discard()
                 continue
             told.append(_ReceivedStatus(delivery=delivery, status=status))
-        told, news = await self._commit_what_is_ours(told)
+        committed, news, unclaimed = await self._commit_what_can_be(told)
         for notice in news.notices:
             notice()
         for device in news.online:
@@ -154,36 +158,45 @@ class StatusIngest:
         for device in news.cloned:
             for hook in self._cloned_hooks:
                 await hook(device)
-        for one in told:
+        for one in committed:
             await one.delivery.ack()
+        for one in unclaimed:
+            await one.delivery.retry(UNCLAIMED_RETRY_S)
 
-    async def _commit_what_is_ours(
+    async def _commit_what_can_be(
         self, told: list[_ReceivedStatus]
-    ) -> tuple[list[_ReceivedStatus], _News]:
-        """Commit; leave out what is of a partition that another process has now."""
-        while told:
+    ) -> tuple[list[_ReceivedStatus], _News, list[_ReceivedStatus]]:
+        """Commit in halves if a state breaks the others'; that one is discarded.
+
+        Return what is committed, what is to be said of it, and what isn't: it is of a partition
+        that another process has now, or the database was lost at it.
+        """
+        committed, news, unclaimed = list[_ReceivedStatus](), _News(), list[_ReceivedStatus]()
+        left = [told] if told else []
+        while left:
+            piece = left.pop()
             try:
-                return told, await self._commit(told)
+                news.add(await self._commit(piece))
+                committed += piece
             except PartitionLost as error:
                 lost = error.partition
-                told = [one for one in told if partition_of(one.status.device) != lost]
+                unclaimed += [one for one in piece if partition_of(one.status.device) == lost]
+                ours = [one for one in piece if partition_of(one.status.device) != lost]
+                left += [ours] if ours else []
             except UNUSABLE:
-                log.exception("%d states can't be committed together", len(told))
-                return await self._commit_halves(told)
-        return [], _News()
-
-    async def _commit_halves(
-        self, told: list[_ReceivedStatus]
-    ) -> tuple[list[_ReceivedStatus], _News]:
-        """Commit without the state that breaks the others'; that one is discarded."""
-        if len(told) == 1:
-            await told[0].delivery.discard()
-            return [], _News()
-        middle = len(told) // 2
-        first, news = await self._commit_what_is_ours(told[:middle])
-        second, more = await self._commit_what_is_ours(told[middle:])
-        news.add(more)
-        return [*first, *second], news
+                log.exception("%d states can't be committed together", len(piece))
+                middle = len(piece) // 2
+                if middle:
+                    left += [piece[middle:], piece[:middle]]
+                else:
+                    await piece[0].delivery.discard()
+            except AWAY as error:
+                if not committed:
+                    raise
+                log.warning("a part of the states waits for the database: %s", said(error))
+                unclaimed += [one for some in (piece, *left) for one in some]
+                break
+        return committed, news, unclaimed
 
     async def _commit(self, told: Sequence[_ReceivedStatus]) -> _News:
         now_ms, news = self._clock.wall_ms(), _News()

@@ -14,9 +14,11 @@ import msgspec
 from firmware.protocol.custody import package_commitment
 from firmware.protocol.encoding import Digest, Document, WallTimeMs
 from relay.base.clock import Clock
+from relay.bus import partition_of
 from relay.store import account_deletion as store
 from relay.store.account_deletion import AccountRows, LoggedPackage, LoggedRelease
 from relay.store.database import Database, Transaction
+from relay.store.partitions import lock_all
 from relay.store.people import Account, find_account
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -92,10 +94,11 @@ class AccountDeletion:
 
     async def delete(self, account: Account) -> DeletionReceipt | None:
         """Delete an account and all that names it; None: it was gone."""
-        async with self._database.begin() as tx:
+        async with self._database.begin_partition(is_in_turn=True) as tx:
             if await find_account(tx, account.id) is None:
                 return None
             own = await store.rows_of(tx, account.id)
+            await lock_all(tx, {partition_of(device) for device in own.devices})
             doorbells = await self._staying(tx, own)
             deleted = await store.delete_rows(tx, own)
         return DeletionReceipt(

@@ -5,6 +5,9 @@ it; a suspended account has none. An agency may say from where its officers come
 sessions each may have: the one that was unused for longest makes room.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from relay.base.clock import Clock
 from relay.base.networks import is_inside
 from relay.people.callers import NOBODY, Caller
@@ -12,7 +15,7 @@ from relay.people.errors import SignInRefused
 from relay.people.secrets import hash_of, new_secret
 from relay.store import agency_settings, push, sessions
 from relay.store.agency_settings import AgencySettings
-from relay.store.database import Database, Transaction
+from relay.store.database import Database, Snapshot, Transaction
 from relay.store.people import Account
 from relay.store.sessions import Session
 
@@ -26,6 +29,8 @@ SEEN_STEP_MS = MINUTE_MS
 MAX_SESSIONS = 50
 """Of one account, where its agency says nothing stricter."""
 SESSION_ID_CHARS = 16
+
+Found = TypeVar("Found")
 
 
 async def open_session(
@@ -83,10 +88,39 @@ class Sessions:
             settings = await _settings_of(tx, session.account)
         if caller is not None and not _is_from_inside(settings, caller):
             return None
+        await self._touch(session, now_ms)
+        return session
+
+    async def find_owner(self, token: str) -> Session | None:
+        """Return an owner's session if it is valid, as `find` does, in one turn."""
+        found = await self.look_as_owner(token, _nothing)
+        return None if found is None else found[0]
+
+    async def look_as_owner(
+        self, token: str, ask: Callable[[Snapshot, Session], Found]
+    ) -> tuple[Session, Found] | None:
+        """Return an owner's session if it is valid, and what `ask` finds in the same snapshot.
+
+        `ask` is as for `Database.look`. Nothing is remembered from one request to the next: who is
+        signed out or suspended, at whichever relay, is so at once.
+        """
+        now_ms, token_hash = self._clock.wall_ms(), hash_of(token)
+
+        def look(snapshot: Snapshot) -> tuple[Session, Found] | None:
+            session = sessions.find_in(snapshot, token_hash, now_ms)
+            if session is None or session.account.role != "owner" or not _stands(session, now_ms):
+                return None
+            return session, ask(snapshot, session)
+
+        found = await self._database.look(look)
+        if found is not None:
+            await self._touch(found[0], now_ms)
+        return found
+
+    async def _touch(self, session: Session, now_ms: int) -> None:
         if now_ms - session.seen_ms >= SEEN_STEP_MS:
             async with self._database.begin() as tx:
                 await sessions.touch(tx, session.id, now_ms)
-        return session
 
     async def list_of(self, account_id: str) -> list[Session]:
         """Return an account's valid sessions, the last seen first."""
@@ -120,6 +154,10 @@ class Sessions:
         """Sign an account out everywhere, or everywhere else; return how many ended."""
         async with self._database.begin() as tx:
             return await sessions.end_all(tx, account_id, but=but)
+
+
+def _nothing(_snapshot: Snapshot, _session: Session) -> None:
+    pass
 
 
 def _stands(session: Session, now_ms: int) -> bool:

@@ -45,7 +45,7 @@ class AccountRows:
     browsers: frozenset[str]
     session_ids: frozenset[str]
     devices: frozenset[str]
-    """The doorbells that it follows, followed, or is a guest of."""
+    """The doorbells that it follows, followed, or is a guest of, or that left pushes for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,8 @@ async def rows_of(tx: Transaction, account_id: str) -> AccountRows:
     devices: set[str] = set()
     for table in (account_doorbells, guests, pairings, joins, viewer_tokens):
         devices |= await _values(tx, table, "device", account_id)
+    left = select(silences.c.device).where(_any_of(silences.c.browser, browsers))
+    devices |= set((await tx.execute(left)).scalars())
     return AccountRows(
         account_id=account_id,
         email=None if account is None else account.email,

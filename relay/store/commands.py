@@ -1,6 +1,6 @@
 """Table of commands that expect a reply."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, insert, or_, select, update
@@ -23,6 +23,8 @@ from relay.store.schema import commands
 
 MAX_STATEMENTS = 64
 """Of owners' statements, so many at once wait for one doorbell."""
+NO_PARTITION = -1
+"""Of a command that was sent before there were partitions: it is in none, or in any."""
 STATEMENT = SealedStatement.__struct_config__.tag
 
 
@@ -66,8 +68,8 @@ def topic_of(command: Command) -> Topic | None:
     return Topic(command.device, _kind_of(command), about)
 
 
-async def add(tx: Transaction, command: Command) -> None:
-    """Keep a new command, in place of one of its topic, answered or not."""
+async def add(tx: Transaction, command: Command, *, partition: int = NO_PARTITION) -> None:
+    """Keep a new command of a doorbell in this partition, in place of one of its topic."""
     topic = topic_of(command)
     if topic is not None:
         replaced = (commands.c.device == topic.device) & (commands.c.kind == topic.kind)
@@ -80,6 +82,7 @@ async def add(tx: Transaction, command: Command) -> None:
         "kind": _kind_of(command),
         "about": None if topic is None else topic.about,
         "payload": command.encode().decode(),
+        "partition": partition,
     }
     await tx.execute(insert(commands).values(**values))
 
@@ -96,17 +99,20 @@ async def unanswered(
     *,
     now_ms: int,
     of: str | None = None,
+    partitions: Collection[int] | None = None,
     since_ms: int = 0,
-    is_wanted: Callable[[str], bool] = lambda _device: True,
 ) -> list[Command]:
     """Return the commands without a reply that haven't expired, oldest first.
 
     That is every command, but of a doorbell's statements MAX_STATEMENTS at most; `of` one doorbell,
-    kept since a time, or of those doorbells that are wanted.
+    or of the doorbells in some partitions, kept since a time. Those of no partition are in each.
     """
-    is_waiting = commands.c.answered_ms.is_(None) & (commands.c.expires_ms > now_ms)
+    # "+ 0": else SQLite takes the index by expiry, along which lie those of the whole fleet.
+    is_waiting = commands.c.answered_ms.is_(None) & (commands.c.expires_ms + 0 > now_ms)
     if of is not None:
         is_waiting &= commands.c.device == of
+    if partitions is not None:
+        is_waiting &= commands.c.partition.in_(sorted({NO_PARTITION, *partitions}))
     if since_ms:
         is_waiting &= commands.c.created_ms >= since_ms
     place = func.row_number().over(
@@ -124,7 +130,7 @@ async def unanswered(
         .order_by(commands.c.created_ms)
     )
     rows = (await tx.execute(query)).mappings()
-    return [_command(row).command for row in rows if is_wanted(row["device"])]
+    return [_command(row).command for row in rows]
 
 
 async def count_waiting(

@@ -12,34 +12,34 @@ what a receipt promises. PostgreSQL is made to keep the same promises in postgre
 import asyncio
 import contextlib
 import logging
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from anyio import CancelScope
-from sqlalchemy import Connection, event, insert, inspect, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relay.base.signals import Signals, Topic
 from relay.config.postgresql_url import parse_postgresql_url
 from relay.errors import DatabaseLost, StoreError
-from relay.store.migrations import check_tables, check_version, migrate
+from relay.store.history import History
+from relay.store.migrations import HISTORY, check_tables
+from relay.store.migrator import Plan, is_behind, migrate_online, plan, prepare
 from relay.store.postgresql import (
     IN_PARTITION,
     IN_TURN,
     READING,
     Limits,
-    check_suitable,
+    migration_session,
     postgresql_engine,
 )
-from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
+from relay.store.sqlite_file import SnapshotReader, sqlite_engine
 
 log = logging.getLogger(__name__)
 
-BUSY_TIMEOUT_MS = 10_000
 CONNECT_AGAIN_S = 0.5
 _SIGNALS = "signals"
 _ACCOUNTS = "accounts"
@@ -53,6 +53,11 @@ AWAY = (DBAPIError, OSError, StoreError)
 Transaction: TypeAlias = AsyncConnection
 """What the repositories in this folder take as their first argument."""
 
+Snapshot: TypeAlias = Connection
+"""What those of their functions take that ask within `Database.look`."""
+
+Found = TypeVar("Found")
+
 
 class Database:
     """One open database. Make it with `Database.open`."""
@@ -64,27 +69,38 @@ class Database:
         """Is called after each commit: seconds that it waited for its turn, seconds it took."""
         self._engine = engine
         self._failover_s = 0.0
+        self._file: SnapshotReader | None = None
         self._writer = asyncio.Lock()
         is_postgresql = engine.dialect.name == "postgresql"
         self._reading: dict[str, object] = dict(READING) if is_postgresql else {}
 
     @classmethod
     async def open(
-        cls, place: Path | str, *, is_migrating: bool = False, limits: Limits | None = None
+        cls,
+        place: Path | str,
+        *,
+        is_migrating: bool = False,
+        limits: Limits | None = None,
+        history: History = HISTORY,
     ) -> "Database":
         """Open the SQLite file or the PostgreSQL URL; an empty one gets its tables. StoreError.
 
-        An older one is brought forward if `is_migrating`, and refused (SchemaTooOld) otherwise.
-        `limits` are for PostgreSQL.
+        An older one is brought forward if `is_migrating`, and refused (SchemaTooOld) otherwise; a
+        newer one is refused (SchemaTooNew) unless older relays may run beside it. `limits` are for
+        PostgreSQL; `history` ends with the version that this program is written for.
         """
         limits = limits or Limits()
-        engine = (
-            _sqlite_engine(place) if isinstance(place, Path) else postgresql_engine(place, limits)
-        )
+        engine = _engine(place, limits, history)
         database = cls(engine)
         try:
-            async with database.begin() as tx:
-                await tx.run_sync(_ensure_schema, is_migrating)
+            if is_migrating and isinstance(place, str) and await database._is_behind(history):
+                async with migration_session(place, limits, schema=history.version) as session:
+                    await database._prepare(history, is_migrating=True)
+                    await migrate_online(session, history)
+            else:
+                await database._prepare(history, is_migrating=is_migrating)
+            async with database.read() as tx:
+                await tx.run_sync(check_tables, history)
         except DatabaseLost as error:
             await engine.dispose()
             why = error.__cause__ or error
@@ -95,9 +111,31 @@ class Database:
         except StoreError:
             await engine.dispose()
             raise
-        if not isinstance(place, Path):
+        if isinstance(place, Path):
+            database._file = SnapshotReader(place)
+        else:
             database._failover_s = limits.failover_s
         return database
+
+    @classmethod
+    async def plan(cls, place: Path | str, *, history: History = HISTORY) -> Plan:
+        """Return what migrating the database would do, and change nothing; StoreError."""
+        database = cls(_engine(place, Limits(), history))
+        try:
+            async with database.read() as tx:
+                return await tx.run_sync(plan, history)
+        except (DBAPIError, OSError) as error:
+            raise StoreError(f"can't open the database {shown(place)}: {_cause(error)}") from error
+        finally:
+            await database.close()
+
+    async def _is_behind(self, history: History) -> bool:
+        async with self.read() as tx:
+            return await tx.run_sync(is_behind, history)
+
+    async def _prepare(self, history: History, *, is_migrating: bool) -> None:
+        async with self.begin() as tx:
+            await tx.run_sync(prepare, history, is_migrating=is_migrating)
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
@@ -115,8 +153,8 @@ class Database:
         """Open a write transaction that takes no turn among all writers, on PostgreSQL.
 
         For what one partition's lock guards: it holds or claims that first (store/partitions.py),
-        and a process that hangs within it loses it after 3 s. `is_in_turn`: it takes its turn among
-        all writers nevertheless, before it holds a partition.
+        and a process that hangs within it loses it after 3 s; or for what has a lock of its own.
+        `is_in_turn`: it takes its turn among all writers nevertheless, before it holds a partition.
         """
         if self._engine.dialect.name != "postgresql":
             async with self.begin() as connection:
@@ -163,6 +201,18 @@ class Database:
         async with self._reader(self._failover_s) as reader:
             yield reader
 
+    async def look(self, ask: Callable[[Snapshot], Found]) -> Found:
+        """Return what `ask` finds in one consistent snapshot; it can't write.
+
+        For what is read often: by `read` each statement on a file takes several turns between
+        threads, and here all of them together take one. `ask` must not touch what the loop's
+        thread changes.
+        """
+        if self._file is not None:
+            return await self._file.look(ask)
+        async with self.read() as tx:
+            return await tx.run_sync(ask)
+
     async def check(self) -> None:
         """Raise StoreError unless the database answers."""
         try:
@@ -198,6 +248,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._file is not None:
+            self._file.close()
         await self._engine.dispose()
 
 
@@ -234,60 +286,7 @@ def _cause(error: BaseException) -> object:
     return error.orig if isinstance(error, DBAPIError) else error
 
 
-class _File(sqlite3.Connection):
-    """A SQLite connection that releases its lock when it is closed, in any state.
-
-    SQLite keeps a closed connection until its last statement is finished, with its transaction:
-    of a task that was cancelled in the midst of one, all writers waited for the rest.
-    """
-
-    def close(self) -> None:
-        """Roll back an open transaction, then close; a second call does nothing."""
-        with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed already
-            if self.in_transaction:
-                self.rollback()
-        super().close()
-
-
-def _sqlite_engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", hide_parameters=True, connect_args={"factory": _File}
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_connection)
-    event.listen(engine.sync_engine, "begin", _begin)
-    return engine
-
-
-def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
-    # The driver's own transaction handling is off; _begin says when one starts.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    is_read = connection.get_execution_options().get("doorward_is_read", False)
-    # IMMEDIATE: a writer waits for its turn at once, and never fails half-way as busy.
-    connection.exec_driver_sql("BEGIN" if is_read else "BEGIN IMMEDIATE")
-
-
-def _ensure_schema(connection: Connection, is_migrating: bool) -> None:
-    if connection.dialect.name == "postgresql":
-        check_suitable(connection)
-    if not inspect(connection).has_table(schema_version.name):
-        metadata.create_all(connection)
-        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-    elif is_migrating:
-        found = migrate(connection)
-        if found < SCHEMA_VERSION:
-            log.warning("database migrated from version %d to %d", found, SCHEMA_VERSION)
-    else:
-        check_version(connection)
-    check_tables(connection)
+def _engine(place: Path | str, limits: Limits, history: History) -> AsyncEngine:
+    if isinstance(place, Path):
+        return sqlite_engine(place)
+    return postgresql_engine(place, limits, schema=history.version)

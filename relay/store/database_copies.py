@@ -21,6 +21,12 @@ from relay.store.postgresql import postgresql_engine
 
 SQLITE_COPY = "relay.sqlite3"
 POSTGRESQL_COPY = "relay.pgdump"
+_WHOLE_TABLES = """
+SELECT relname FROM pg_class
+WHERE relkind IN ('r', 'p') AND NOT relispartition
+AND relnamespace = current_schema()::regnamespace
+"""
+"""Without partitions, which go with their table."""
 _MISSING = (
     "{program} isn't on this machine: install PostgreSQL's client (apt install postgresql-client), "
     "of the server's version or newer"
@@ -85,7 +91,8 @@ async def empty_again(url: str) -> None:
     loaded = MetaData()
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(loaded.reflect)
+            whole = list((await connection.exec_driver_sql(_WHOLE_TABLES)).scalars())
+            await connection.run_sync(lambda sync: loaded.reflect(sync, only=whole))
             await connection.run_sync(loaded.drop_all)
     finally:
         await engine.dispose()

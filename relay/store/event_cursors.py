@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 
 from relay.store.database import Transaction
-from relay.store.schema import doorbells, event_cursors
+from relay.store.schema import SEQ_BITS, doorbells, event_cursors
 from relay.store.upserts import upsert
-
-SEQ_BITS = 8
-"""Random bits below the milliseconds in `relay_seq`; a browser's numbers have 53 bits in all."""
 
 _READ = (
     select(
@@ -44,7 +41,7 @@ class Cursor:
 
     def next_relay_seq(self, received_ms: int) -> int:
         """Return the next event's: above all of this doorbell's, by the time of its receipt."""
-        by_time = received_ms << SEQ_BITS | secrets.randbelow(1 << SEQ_BITS)
+        by_time = received_ms << SEQ_BITS | secrets.randbits(SEQ_BITS)
         self.last_relay_seq, self.has_moved = max(by_time, self.last_relay_seq + 1), True
         return self.last_relay_seq
 

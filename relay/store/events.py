@@ -7,21 +7,30 @@ Owners see `relay_seq`. It rises in the order of commit of one doorbell's events
 time of receipt: a count would tell how many events there are. Two doorbells may have the same one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from operator import itemgetter
 from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 from sqlalchemy import (
     ColumnElement,
+    Integer,
+    Select,
     and_,
+    bindparam,
+    case,
     delete,
+    exists,
     false,
     func,
     insert,
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.engine import RowMapping
@@ -43,12 +52,14 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.rights import What
 from relay.store import event_cursors, event_ids
-from relay.store.database import Transaction
+from relay.store.database import Snapshot, Transaction
 from relay.store.guests import GuestRow
-from relay.store.schema import doorbells, events
+from relay.store.schema import SEQ_BITS, doorbells, events, thumbnails
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999: the last time that a document can name."""
+ABOVE_ALL = 2**62
+"""Above each `relay_seq`."""
 SLOT_NOTE = "slot_note"
 """The kind of a note that came in a slot; its payload's body is a note like any other."""
 SLOT_NOTES_LIFE_MS = 7 * 24 * 3600 * 1000
@@ -60,10 +71,24 @@ GUEST_KINDS: Mapping[What, tuple[type[EventBody], ...]] = {
     "record": (),
 }
 """What a guest may be told by each part of their right, besides notes and set clocks."""
+_ADDED_NAMES = {
+    str(kind.__struct_config__.tag): tuple(
+        f'"{field.encode_name}":' for field in msgspec.structs.fields(kind) if not field.required
+    )
+    for kind in get_args(EventBody)
+}
+"""Of each kind the fields that an event from before them lacks, as they begin in JSON."""
+_BY_TIME = itemgetter(0, 1)
+MAX_TOGETHER = 100
+"""Doorbells of one query; an account with more asks several times."""
 _STORE = insert(events)
-_LASTING = [
-    kind.__struct_config__.tag for kind in (Paired, OwnerGone, GuestLet, GuestGone, Trouble)
+_FORGET = delete(events).where(
+    events.c.device == bindparam("of"), events.c.relay_seq == bindparam("at")
+)
+LASTING = [
+    str(kind.__struct_config__.tag) for kind in (Paired, OwnerGone, GuestLet, GuestGone, Trouble)
 ]
+"""The kinds that are never deleted for their age: the last word on each counts."""
 MAX_CLOCK_SETS_READ = 50
 MAX_OWNER_WORDS_READ = 500
 MAX_TROUBLES_READ = 500
@@ -99,6 +124,23 @@ class EventRow:
     def credential_id(self) -> str | None:
         """The passkey that a note is for; None if every owner of the doorbell may see the event."""
         return self.event.body.credential_id if isinstance(self.event.body, Note) else None
+
+
+class EventKey(NamedTuple):
+    """The primary key of an event."""
+
+    device: str
+    relay_seq: int
+
+
+class PageEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as a page of the app's list has it, and whether its picture can be fetched."""
+
+    relay_seq: int
+    received_ms: int
+    corrected_ms: int | None
+    has_thumbnail: bool
+    event: Event | msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,40 +358,76 @@ async def newest_heard(tx: Transaction, guests: Sequence[GuestRow]) -> dict[str,
     return found
 
 
-async def forget_old(tx: Transaction, devices: Collection[str], *, before_ms: int) -> None:
-    """Delete these doorbells' events received before a time.
+async def old_keys(
+    tx: Transaction,
+    devices: Collection[str],
+    *,
+    before_ms: int,
+    limit: int,
+    credential_id: str | None = None,
+) -> list[EventKey]:
+    """Name these doorbells' events received before a time; of a passkey's notes if one is named.
 
     Not those that say who owns a doorbell or visits it, nor troubles: the last one counts.
     """
-    is_old = and_(
-        events.c.device.in_(devices),
-        events.c.relay_seq < before_ms << event_cursors.SEQ_BITS,
-        events.c.kind.not_in(_LASTING),
+    query = (
+        select(events.c.device, events.c.relay_seq)
+        .where(
+            events.c.device.in_(devices),
+            events.c.relay_seq < before_ms << SEQ_BITS,
+            events.c.kind.not_in(LASTING),
+        )
+        .limit(limit)
     )
-    await tx.execute(delete(events).where(is_old))
+    if credential_id is not None:
+        query = query.where(events.c.credential_id == credential_id)
+    return [EventKey(row.device, row.relay_seq) for row in await tx.execute(query)]
 
 
-async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:
-    """Delete the notes of slots from before a time, read or not."""
-    old = (events.c.kind == SLOT_NOTE) & (events.c.received_ms < before_ms)
-    await tx.execute(delete(events).where(old))
+async def forget(tx: Transaction, keys: Sequence[EventKey]) -> None:
+    """Delete events, as far as they are there."""
+    if keys:
+        named = [{"of": key.device, "at": key.relay_seq} for key in keys]
+        await tx.execute(_FORGET, named)
 
 
-async def keep_newest_slot_notes(tx: Transaction, *, slots: int) -> None:
-    """Delete each doorbell's notes of all but its newest slots, read or not."""
-    of_slots = events.c.kind == SLOT_NOTE
+async def old_slot_notes(
+    tx: Transaction, devices: Collection[str], *, before_ms: int, limit: int
+) -> list[EventKey]:
+    """Name these doorbells' notes of slots that were received before a time, read or not."""
+    query = (
+        select(events.c.device, events.c.relay_seq)
+        .where(
+            events.c.device.in_(devices),
+            events.c.kind == SLOT_NOTE,
+            events.c.received_ms < before_ms,
+        )
+        .limit(limit)
+    )
+    return [EventKey(row.device, row.relay_seq) for row in await tx.execute(query)]
+
+
+async def crowded_slot_notes(
+    tx: Transaction, devices: Collection[str], *, slots: int, limit: int
+) -> list[EventKey]:
+    """Name each of these doorbells' notes of all but its newest slots, read or not."""
     crowded = (
         select(events.c.device)
-        .where(of_slots)
+        .where(events.c.device.in_(devices), events.c.kind == SLOT_NOTE)
         .group_by(events.c.device)
         .having(func.count() > slots)
     )
+    found: list[EventKey] = []
     for device in (await tx.execute(crowded)).scalars().all():
-        is_its = of_slots & (events.c.device == device)
+        is_its = (events.c.kind == SLOT_NOTE) & (events.c.device == device)
         newest = select(events.c.seq).where(is_its).distinct().order_by(events.c.seq.desc())
-        oldest_kept = (await tx.execute(newest.offset(slots - 1).limit(1))).scalar()
-        if oldest_kept is not None:
-            await tx.execute(delete(events).where(is_its & (events.c.seq < oldest_kept)))
+        oldest_kept = newest.offset(slots - 1).limit(1).scalar_subquery()
+        query = select(events.c.relay_seq).where(is_its, events.c.seq < oldest_kept)
+        seqs = (await tx.execute(query.limit(limit - len(found)))).scalars()
+        found.extend(EventKey(device, relay_seq) for relay_seq in seqs)
+        if len(found) == limit:
+            break
+    return found
 
 
 async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:
@@ -398,11 +476,39 @@ async def newest(
     *,
     credential_ids: Sequence[str],
     guests: Sequence[GuestRow] = (),
-    before_seq: int | None = None,
-    before_device: str = "",
     limit: int = 50,
 ) -> list[EventRow]:
+    """Return these doorbells' newest events, as `page_in` does."""
+
+    def ask(snapshot: Snapshot) -> list[PageEvent]:
+        return page_in(snapshot, devices, credential_ids=credential_ids, guests=guests, limit=limit)
+
+    return [
+        EventRow(
+            relay_seq=one.relay_seq,
+            received_ms=one.received_ms,
+            event=one.event if isinstance(one.event, Event) else _parsed(bytes(one.event)),
+            corrected_ms=one.corrected_ms,
+        )
+        for one in await tx.run_sync(ask)
+    ]
+
+
+def page_in(
+    snapshot: Snapshot,
+    devices: Collection[str],
+    *,
+    credential_ids: Collection[str],
+    guests: Sequence[GuestRow] = (),
+    before_seq: int | None = None,
+    before_device: str = "",
+    since_ms: int = 0,
+    limit: int = 50,
+    pictures_since_ms: int = LAST_MS,
+) -> list[PageEvent]:
     """Return these doorbells' events, newest first; notes only for these passkeys.
+
+    None that was received before `since_ms`.
 
     Of doorbells where one is a guest those that their right has, since it began.
 
@@ -412,25 +518,114 @@ async def newest(
     Which ones is by number and, where two doorbells have the same, by doorbell: pages neither
     overlap nor leave gaps. Their order among each other is by when they happened.
     """
-    own = and_(
-        events.c.device.in_(devices),
-        events.c.kind != SLOT_NOTE,
-        or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
+    found: list[Any] = []  # rows
+    own = sorted(set(devices))
+    while own or guests:
+        some, own = own[:MAX_TOGETHER], own[MAX_TOGETHER:]
+        query = _page(len(some), guests) if guests else _own_page(len(some))
+        given: dict[str, object] = {
+            "passkeys": list(credential_ids),
+            "limit": limit,
+            "since_seq": since_ms << SEQ_BITS,
+            "pictures_since_ms": pictures_since_ms,
+        }
+        for name, device in _named(some, guests):
+            given[f"device_{name}"] = device
+            given[f"below_{name}"] = _below(before_seq, before_device, device)
+        found += snapshot.execute(query, given).all()
+        guests = ()
+    if len(found) > limit:
+        found = sorted(found, key=lambda row: (row.relay_seq, row.device), reverse=True)[:limit]
+    found.sort(key=_BY_TIME, reverse=True)
+    return [
+        PageEvent(
+            relay_seq=relay_seq,
+            received_ms=received_ms,
+            corrected_ms=corrected_ms,
+            has_thumbnail=bool(has_thumbnail),
+            event=_as_told(kind, payload),
+        )
+        for _, relay_seq, _, received_ms, corrected_ms, has_thumbnail, kind, payload in found
+    ]
+
+
+def _as_told(kind: str, payload: str) -> Event | msgspec.Raw:
+    """Return an event as its doorbell told it; parsed, if that may lack fields of its kind."""
+    for name in _ADDED_NAMES[kind]:
+        if name not in payload:
+            return _parsed(payload.encode())
+    return msgspec.Raw(payload)
+
+
+def _below(before_seq: int | None, before_device: str, device: str) -> int:
+    """Return the number below which a doorbell's events come after those of a page."""
+    if before_seq is None:
+        return ABOVE_ALL
+    return before_seq + 1 if device < before_device else before_seq
+
+
+def _named(own: Sequence[str], guests: Sequence[GuestRow]) -> Iterator[tuple[str, str]]:
+    for place, device in enumerate(own):
+        yield f"own_{place}", device
+    for place, device in enumerate(sorted({one.device for one in guests})):
+        yield f"guest_{place}", device
+
+
+@cache
+def _own_page(doorbells: int) -> Select[Any]:
+    return _page(doorbells, ())
+
+
+def _page(doorbells: int, guests: Sequence[GuestRow]) -> Select[Any]:
+    """Return the query of a page: it reads of each doorbell what the page may have, and no more.
+
+    By all doorbells at once, a database would read and sort all that they ever told.
+    """
+    is_own = or_(
+        events.c.credential_id.is_(None),
+        events.c.credential_id.in_(bindparam("passkeys", expanding=True)),
     )
-    query = (
+    parts = [
+        _newest_of(f"own_{place}", (events.c.kind != SLOT_NOTE) & is_own)
+        for place in range(doorbells)
+    ]
+    for place, device in enumerate(sorted({one.device for one in guests})):
+        rights = [_of_guest(one) for one in guests if one.device == device]
+        parts.append(_newest_of(f"guest_{place}", or_(*rights)))
+    page = union_all(*parts).subquery()
+    has_picture = exists().where(
+        thumbnails.c.event_id == page.c.event_id,
+        thumbnails.c.received_ms > bindparam("pictures_since_ms"),
+    )
+    return (
+        select(
+            case(
+                (page.c.corrected_ms.is_not(None), page.c.corrected_ms),
+                (page.c.is_clock_trusted, page.c.time_ms),
+                else_=page.c.received_ms,
+            ).label("happened_ms"),
+            *(page.c.relay_seq, page.c.device, page.c.received_ms, page.c.corrected_ms),
+            case((has_picture, 1), else_=0),
+            *(page.c.kind, page.c.payload),
+        )
+        .order_by(page.c.relay_seq.desc(), page.c.device.desc())
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
+def _newest_of(name: str, is_for_account: ColumnElement[bool]) -> Select[Any]:
+    newest_of_it = (
         select(events)
         .where(
-            events.c.device.in_(_devices(devices, guests)),
-            or_(own, *(_of_guest(one) for one in guests)),
+            events.c.device == bindparam(f"device_{name}"),
+            events.c.relay_seq < bindparam(f"below_{name}"),
+            events.c.relay_seq >= bindparam("since_seq"),
+            is_for_account,
         )
-        .order_by(events.c.relay_seq.desc(), events.c.device.desc())
-        .limit(limit)
+        .order_by(events.c.relay_seq.desc())
+        .limit(bindparam("limit", type_=Integer))
     )
-    if before_seq is not None:
-        is_same = (events.c.relay_seq == before_seq) & (events.c.device < before_device)
-        query = query.where(or_(events.c.relay_seq < before_seq, is_same))
-    rows = [_event(row) for row in (await tx.execute(query)).mappings()]
-    return sorted(rows, key=lambda row: (row.happened_ms, row.relay_seq), reverse=True)
+    return select(newest_of_it.subquery())
 
 
 def is_guests(row: EventRow, guest: GuestRow) -> bool:
@@ -530,8 +725,12 @@ async def _last_word(
     return None
 
 
+def _parsed(payload: bytes) -> Event:
+    return decode(Event, payload, max_bytes=MAX_MQTT_BYTES)
+
+
 def _event(row: RowMapping) -> EventRow:
-    event = decode(Event, row["payload"].encode(), max_bytes=MAX_MQTT_BYTES)
+    event = _parsed(row["payload"].encode())
     return EventRow(
         relay_seq=row["relay_seq"],
         received_ms=row["received_ms"],

@@ -23,6 +23,8 @@ class DoorbellRow:
     enrolled_ms: int
     revoked_ms: int | None
     cloned_ms: int | None = None
+    shard: str | None = None
+    """The shard that it was moved to; it is revoked here then."""
     state: str
     state_since_ms: int
 
@@ -38,6 +40,7 @@ class ClaimRow:
     replaces: str | None
     replays: int
     replayed_ms: int | None
+    shard: str | None
 
 
 async def add_claim(

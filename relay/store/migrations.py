@@ -1,8 +1,10 @@
 """Forward migrations of an older database to the version in schema/.
 
 A step is plain SQL that SQLite and PostgreSQL both run, and is never changed once it was
-released: it says what a version was, not what schema/ is today. All steps run in one
-transaction, so that a database is of one version or of another. There is no way back.
+released: it says what a version was, not what schema/ is today. There is no way back.
+
+Steps that older relays can't run beside, which are all up to 13, run in one transaction: a database
+is of one version or of another. On PostgreSQL those after them run online (migrator.py).
 """
 
 from collections import defaultdict
@@ -11,9 +13,11 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
-from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
+from relay.errors import StoreError
+from relay.store import event_months
+from relay.store.history import History, Index, SchemaState, Step
 from relay.store.portal_migration import TO_VERSION_6
-from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
+from relay.store.schema import metadata, schema_version
 
 _THEFT_MAP_12: Final = (
     """
@@ -312,14 +316,6 @@ _INGEST_13: Final = (
         last_relay_seq BIGINT NOT NULL
     )
     """,
-    """
-    INSERT INTO event_cursors (device, last_seq, last_relay_seq)
-    SELECT device, last_seq, COALESCE(
-        (SELECT max(relay_seq) FROM events WHERE events.device = doorbells.device), 0
-    )
-    FROM doorbells
-    """,
-    "ALTER TABLE doorbells DROP COLUMN last_seq",
     "CREATE INDEX doorbells_by_device ON doorbells (device, revoked_ms, state, cloned_ms)",
     """
     CREATE TABLE event_ids (
@@ -359,6 +355,8 @@ _INGEST_13: Final = (
     """,
     "DROP TABLE thumbnails_12",
     "CREATE INDEX thumbnails_by_age ON thumbnails (received_ms)",
+    # The numbers were one sequence over all doorbells. Now each says when its event was received:
+    # below today's they would be taken for too old, and deleted.
     "ALTER TABLE events RENAME TO events_12",
     "DROP INDEX IF EXISTS events_by_device",
     "DROP INDEX IF EXISTS events_by_seq",
@@ -384,13 +382,37 @@ _INGEST_13: Final = (
         device, relay_seq, event_id, seq, kind, time_ms, is_clock_trusted, corrected_ms,
         received_ms, credential_id, payload
     )
-    SELECT device, relay_seq, event_id, seq, kind, time_ms, is_clock_trusted, corrected_ms,
+    SELECT device,
+        max(received_ms) OVER (PARTITION BY device ORDER BY relay_seq ROWS UNBOUNDED PRECEDING)
+            * 256 + row_number() OVER (PARTITION BY device ORDER BY relay_seq),
+        event_id, seq, kind, time_ms, is_clock_trusted, corrected_ms,
         received_ms, credential_id, payload
     FROM events_12
     """,
-    "DROP TABLE events_12",
+    """
+    INSERT INTO event_cursors (device, last_seq, last_relay_seq)
+    SELECT device, last_seq, COALESCE(
+        (SELECT max(relay_seq) FROM events WHERE events.device = doorbells.device), 0
+    )
+    FROM doorbells
+    """,
+    "ALTER TABLE doorbells DROP COLUMN last_seq",
     "CREATE INDEX events_by_seq ON events (device, seq, event_id)",
     "CREATE INDEX events_by_kind ON events (device, kind, seq)",
+    # A guest's first event keeps its place: what is before it isn't theirs.
+    """
+    UPDATE guests SET since_seq = COALESCE(
+        (
+            SELECT min(events.relay_seq) FROM events_12 JOIN events
+            ON events.device = events_12.device AND events.seq = events_12.seq
+            AND events.event_id = events_12.event_id
+            WHERE events_12.device = guests.device AND events_12.relay_seq >= guests.since_seq
+        ),
+        (SELECT max(relay_seq) + 1 FROM events WHERE events.device = guests.device),
+        since_seq
+    )
+    """,
+    "DROP TABLE events_12",
 )
 _SIGN_IN_13: Final = (
     """
@@ -401,6 +423,25 @@ _SIGN_IN_13: Final = (
     )
     """,
     "CREATE INDEX ix_sign_in_failures_last_ms ON sign_in_failures (last_ms)",
+)
+_PARTITIONS_13: Final = (
+    "ALTER TABLE commands ADD COLUMN partition BIGINT NOT NULL DEFAULT -1",
+    "CREATE INDEX commands_by_partition ON commands (partition, answered_ms, created_ms)",
+    "CREATE INDEX commands_by_device ON commands (device, answered_ms, created_ms)",
+)
+_PUSHES_13: Final = (
+    "ALTER TABLE pushes ADD COLUMN due_ms BIGINT NOT NULL DEFAULT 0",
+    "CREATE INDEX pushes_by_due ON pushes (due_ms)",
+)
+_BESIDE_13: Final = (
+    "ALTER TABLE schema_version ADD COLUMN compatible_from INTEGER NOT NULL DEFAULT 13",
+    "ALTER TABLE schema_version ADD COLUMN parts_done INTEGER NOT NULL DEFAULT 0",
+)
+_RETENTION_13: Final = ("ALTER TABLE accounts ADD COLUMN keep_event_days BIGINT",)
+_SHARDS_13: Final = (
+    # What was moved to another relay of the operator's is led there.
+    "ALTER TABLE doorbells ADD COLUMN shard TEXT",
+    "ALTER TABLE claims ADD COLUMN shard TEXT",
 )
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
@@ -741,11 +782,30 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         *_LOOKS_12,
         *_FLEET_12,
     ),
-    13: (*_COMMANDS_13, *_SIGN_IN_13, *_INGEST_13),
+    13: (
+        *_BESIDE_13,
+        *_COMMANDS_13,
+        *_SIGN_IN_13,
+        *_INGEST_13,
+        *_PARTITIONS_13,
+        *_PUSHES_13,
+        *_RETENTION_13,
+        *_SHARDS_13,
+    ),
 }
 """By the version that it leads to."""
 
+HISTORY: Final = History(
+    steps={
+        version: Step(statements=statements, compatible_from=version)
+        for version, statements in STEPS.items()
+    },
+    metadata=metadata,
+)
+"""All steps; those from 14 on say which relays may run beside them."""
 
+_STATE_SINCE = 13
+"""The version from which on a database says more of itself than its version."""
 _COLUMNS = {
     "sqlite": """
         SELECT made.name, columns.name
@@ -760,24 +820,43 @@ _COLUMNS = {
 """All tables' columns in one query, which costs a tenth of SQLAlchemy's reflection."""
 
 
-def check_version(connection: Connection) -> None:
-    """Raise StoreError unless the database has exactly today's version."""
-    found = _version_of(connection)
-    if found < SCHEMA_VERSION:
-        raise SchemaTooOld(found, SCHEMA_VERSION)
+def read_state(connection: Connection) -> SchemaState:
+    """Return what the database says of its schema; StoreError if that can't be."""
+    version = int(connection.execute(select(schema_version.c.version)).scalar_one())
+    if version < min(STEPS) - 1:
+        raise StoreError(f"the database has schema version {version}, which never was one")
+    if version < _STATE_SINCE:
+        return SchemaState(version=version, compatible_from=version, parts_done=0)
+    row = connection.execute(select(schema_version)).one()
+    return SchemaState(
+        version=row.version, compatible_from=row.compatible_from, parts_done=row.parts_done
+    )
 
 
-def migrate(connection: Connection) -> int:
-    """Run the missing steps and return the version found before; raises StoreError."""
-    found = _version_of(connection)
-    for version in range(found + 1, SCHEMA_VERSION + 1):
-        for statement in STEPS[version]:
-            connection.exec_driver_sql(statement)
+def migrate(connection: Connection, history: History, state: SchemaState, target: int) -> None:
+    """Run the steps from a state to the version `target` in this transaction.
+
+    On PostgreSQL the events are then partitioned by month, which no plain step can do.
+    """
+    done = state.parts_done
+    for version in range(state.version + 1, target + 1):
+        step = history.steps[version]
+        for part in step.parts[done:]:
+            if isinstance(part, Index):
+                connection.exec_driver_sql(f"DROP INDEX IF EXISTS {part.name}")
+                connection.exec_driver_sql(part.statement(is_concurrent=False))
+            else:
+                connection.exec_driver_sql(part)
+        if version == event_months.SINCE:
+            event_months.partition(connection)
+        done = 0
         connection.execute(update(schema_version).values(version=version))
-    return found
+    if target >= _STATE_SINCE:
+        floor = history.steps[target].compatible_from
+        connection.execute(update(schema_version).values(compatible_from=floor, parts_done=0))
 
 
-def check_tables(connection: Connection) -> None:
+def check_tables(connection: Connection, history: History) -> None:
     """Raise StoreError unless the database has all tables and columns of this version.
 
     A Doorward between two releases may have written another form under the same number.
@@ -785,20 +864,11 @@ def check_tables(connection: Connection) -> None:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for table_name, column in connection.exec_driver_sql(_COLUMNS[connection.dialect.name]):
         found[table_name].add(column)
-    for table in metadata.sorted_tables:
+    for table in history.metadata.sorted_tables:
         missing = set(table.columns.keys()) - found[table.name]
         if missing:
             raise StoreError(
-                f"the database has schema version {SCHEMA_VERSION}, but not {table.name}."
+                f"the database has schema version {history.version}, but not {table.name}."
                 f"{min(missing)}: a Doorward between two releases made it. Restore a backup, or "
                 "begin anew (doorward-relay init)"
             )
-
-
-def _version_of(connection: Connection) -> int:
-    found = connection.execute(select(schema_version.c.version)).scalar_one()
-    if found > SCHEMA_VERSION:
-        raise SchemaTooNew(found, SCHEMA_VERSION)
-    if found < min(STEPS) - 1:
-        raise StoreError(f"the database has schema version {found}, which never was one")
-    return int(found)

@@ -61,3 +61,19 @@ async def hold_all(tx: Transaction, wanted: Collection[int], member: str) -> Non
     for partition in sorted(wanted):
         if owners.get(partition) != member:
             raise PartitionLost(partition)
+
+
+async def lock_all(tx: Transaction, wanted: Collection[int]) -> None:
+    """Have ingest of these partitions wait until the transaction ends, whoever owns them.
+
+    For who changes several rows that ingest changes too: of two that wait for each other the
+    database would break off one. Before any of these rows, in `Database.begin_partition`, or in
+    `Database.begin` if it may pause for over 3 s, as to sync a file.
+    """
+    query = (
+        select(partition_owners.c.partition)
+        .where(partition_owners.c.partition.in_(sorted(wanted)))
+        .order_by(partition_owners.c.partition)
+        .with_for_update()
+    )
+    await tx.execute(query)

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
 
 from firmware.protocol.events import PushWanted
 from relay.store.database import Transaction
@@ -158,7 +170,8 @@ async def queue(
     ]
     kept = await _without_overflow(tx, rows)
     for row in kept:
-        values = {name: getattr(row, name) for name in PushRow.__slots__}
+        # At once, by whoever's clock: who sends may be another process than this one.
+        values = {name: getattr(row, name) for name in PushRow.__slots__} | {"due_ms": 0}
         await tx.execute(insert(pushes).values(**values))
     return kept
 
@@ -180,10 +193,23 @@ async def _without_overflow(tx: Transaction, rows: Sequence[PushRow]) -> list[Pu
     return kept
 
 
-async def list_waiting(tx: Transaction, *, now_ms: int) -> list[PushRow]:
-    """Return the messages that an earlier process left in the queue."""
-    query = select(pushes).where(pushes.c.expires_ms > now_ms).order_by(pushes.c.expires_ms)
-    return [PushRow(**row) for row in (await tx.execute(query)).mappings()]
+async def take_due(tx: Transaction, *, now_ms: int, again_ms: int, limit: int) -> list[PushRow]:
+    """Take messages that are due; what is still in the queue at `again_ms` is due once more."""
+    key = tuple_(pushes.c.event_id, pushes.c.account_id, pushes.c.browser)
+    is_due = pushes.c.due_ms <= now_ms
+    chosen = select(*key.clauses).where(is_due).order_by(pushes.c.due_ms).limit(limit)
+    change = (
+        update(pushes)
+        .where(key.in_(chosen), is_due)
+        .values(due_ms=again_ms)
+        .returning(*(pushes.c[name] for name in PushRow.__slots__))
+    )
+    return [PushRow(**row) for row in (await tx.execute(change)).mappings()]
+
+
+async def release_all(tx: Transaction) -> None:
+    """Have all messages due: whoever took them before sends them no more."""
+    await tx.execute(update(pushes).where(pushes.c.due_ms > 0).values(due_ms=0))
 
 
 async def finish(tx: Transaction, row: PushRow) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
-from relay.store.database import Transaction, change_audience
+from relay.store.database import Snapshot, Transaction, change_audience
 from relay.store.people import Account
 from relay.store.schema import accounts, sessions
 
@@ -34,6 +34,13 @@ _COLUMNS = (
     sessions.c.address,
     sessions.c.browser,
 )
+_FIND = (
+    select(*_COLUMNS)
+    .join(sessions, sessions.c.account_id == accounts.c.id)
+    .where(
+        sessions.c.token_hash == bindparam("token_hash"), sessions.c.expires_ms > bindparam("now")
+    )
+)
 
 
 async def add(tx: Transaction, token_hash: str, session: Session) -> None:
@@ -56,12 +63,12 @@ async def add(tx: Transaction, token_hash: str, session: Session) -> None:
 
 async def find(tx: Transaction, token_hash: str, now_ms: int) -> Session | None:
     """Return a session that hasn't expired."""
-    query = (
-        select(*_COLUMNS)
-        .join(sessions, sessions.c.account_id == accounts.c.id)
-        .where(sessions.c.token_hash == token_hash, sessions.c.expires_ms > now_ms)
-    )
-    row = (await tx.execute(query)).first()
+    return await tx.run_sync(find_in, token_hash, now_ms)
+
+
+def find_in(snapshot: Snapshot, token_hash: str, now_ms: int) -> Session | None:
+    """Return a session that hasn't expired."""
+    row = snapshot.execute(_FIND, {"token_hash": token_hash, "now": now_ms}).first()
     return None if row is None else _session(row)
 
 

@@ -57,6 +57,28 @@ async def test_what_the_settings_name_is_taken_by_whichever_name(
     assert list_owned_files(relay.config_path, config)[name] == secret
 
 
+async def test_the_files_of_a_clusters_brokers_come_back_and_their_streams_do_not(
+    relay: LosableRelay, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        broker = relay.config.data_dir / f"broker-{number}"
+        (broker / "streams").mkdir(parents=True)
+        (broker / "nats.conf").write_text(f"server_name: doorward-{number}\n")
+        (broker / "route.key").write_text("secret")
+        (broker / "streams" / "1.pem").write_text("x")
+        (broker / "log").write_text("x")
+    await relay.back_up(tmp_path / "backup")
+    restored = await relay.restore(tmp_path / "backup", tmp_path / "new")
+    folder = restored.config.data_dir
+    assert (folder / "broker-2" / "nats.conf").read_text() == "server_name: doorward-2\n"
+    assert (folder / "broker-1" / "route.key").stat().st_mode & 0o777 == 0o600
+    assert (folder / "broker-1").stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in (folder / "broker-1").iterdir()) == [
+        "nats.conf",
+        "route.key",
+    ]
+
+
 async def test_a_hidden_secret_is_refused(relay: LosableRelay) -> None:
     secret = relay.config.data_dir / ".sign-in"
     secret.write_text("x")

@@ -57,6 +57,11 @@ async def test_a_relay_goes_on_with_the_standby_and_loses_nothing(
         (standby,) = await check_standbys(config)
         assert (standby.is_ok, standby.is_warning) == (True, False)
         assert "KiB behind" in standby.detail
+        pair.may_read_alone("watcher")
+        url = pair.url.replace("//doorward@", "//watcher@")
+        (standby,) = await check_standbys(replace(config, database_url=url))
+        assert (standby.is_ok, standby.is_warning) == (True, True)
+        assert "GRANT pg_read_all_stats" in standby.detail
         reading = asyncio.create_task(read_on())
         async with pressing.running():
             await eventually(lambda: len(pressing.took_s) >= 3)

@@ -20,10 +20,13 @@ from sqlalchemy.schema import CreateTable
 from firmware.protocol.encoding import canonical
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.__main__ import main
+from relay.base.clock import SystemClock
+from relay.base.months import month_begin_ms
 from relay.errors import SchemaTooOld, StoreError
+from relay.ingest.expiry import Expiry
 from relay.people.secrets import hash_of
 from relay.people.sessions import Sessions
-from relay.store import commands, event_cursors, events, fleet, health, logs
+from relay.store import commands, event_cursors, event_months, events, fleet, guests, health, logs
 from relay.store.database import Database
 from relay.store.migrations import STEPS
 from relay.store.schema import SCHEMA_VERSION, metadata
@@ -31,7 +34,7 @@ from tests.fakes.clock import ManualClock
 from tests.faults.strace import reason_against
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.servers import Broker
-from tests.rigs.postgres import MISSING, programs, run_postgres
+from tests.rigs.postgres import MISSING, programs, run_postgres, url_of
 
 V1 = (Path(__file__).parent / "schema_v1.sql").read_text()
 DEVICE = "abcdefghijklmnopqrst"
@@ -117,7 +120,8 @@ async def test_what_an_older_database_held_is_still_there(old: Path) -> None:
         doorbell = await fleet.get(tx, DEVICE)
         assert doorbell is not None
         cursor = (await event_cursors.read(tx, [DEVICE]))[DEVICE]
-        assert (cursor.last_seq, cursor.last_relay_seq) == (3, 2)  # the note had the third number
+        assert cursor.last_seq == 3  # the note had the third number
+        assert cursor.last_relay_seq == max(row.relay_seq for row in rows)
         assert doorbell.certificate_ends_ms == doorbell.enrolled_ms + 365 * 24 * 3600 * 1000
         assert doorbell.cloned_ms is None
         assert await health.get(tx, DEVICE) is None
@@ -190,6 +194,38 @@ async def test_what_version_6_wrote_in_another_form_is_gone_and_all_else_can_be_
         assert {row.event.seq for row in rows} == {1, 2, 4}
         assert await commands.unanswered(tx, now_ms=2) == []
         assert await logs.list_closed_slots(tx) == []
+    await database.close()
+
+
+async def test_numbers_of_older_events_say_when_they_came_and_a_guests_beginning_stays(
+    old: Path,
+) -> None:
+    with sqlite3.connect(old) as raw:
+        for version in range(2, 13):
+            for statement in STEPS[version]:
+                raw.execute(statement)
+        raw.execute("UPDATE schema_version SET version = 12")
+        now_ms = SystemClock().wall_ms()
+        for number in range(4, 8):
+            add_event(raw, number, {"type": "pressed"})
+        # One batch, and then one while the relay's clock stood wrong.
+        raw.execute("UPDATE events SET received_ms = ?", (now_ms - 1000,))
+        raw.execute("UPDATE events SET received_ms = 1 WHERE seq = 7")
+        raw.execute(
+            "INSERT INTO accounts (id, role, name, created_ms) VALUES ('g', 'owner', 'Guest', 1)"
+        )
+        (since,) = raw.execute("SELECT relay_seq FROM events WHERE seq = 5").fetchone()
+        row = (DEVICE, "b", "g", "watch", since, 2**60)
+        raw.execute("INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?)", row)
+    database = await Database.open(old, is_migrating=True)
+    await Expiry(database, SystemClock()).forget()
+    async with database.read() as tx:
+        rows = await events.newest(tx, [DEVICE], credential_ids=["Y3JlZA"])
+        numbers = {row.event.seq: row.relay_seq for row in rows}
+        assert sorted(numbers, key=numbers.__getitem__) == [1, 2, 4, 5, 6, 7]
+        assert {it >> event_cursors.SEQ_BITS for it in numbers.values()} == {now_ms - 1000}
+        (guest,) = await guests.of_account(tx, "g", now_ms=now_ms)
+        assert guest.guest.since_seq == numbers[5]
     await database.close()
 
 
@@ -329,7 +365,7 @@ def postgres() -> Iterator[list[str]]:
     at = programs()
     if at is None:
         pytest.skip(MISSING)
-    with run_postgres(at, fsync="off") as folder:
+    with run_postgres(at) as folder:
         yield ["psql", "-h", str(folder), "-U", "doorward", "-d", "postgres", "-XqAt"]
 
 
@@ -390,3 +426,44 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
     migrated = run_sql(postgres, columns.format("public"))
     assert migrated == run_sql(postgres, columns.format("fresh"))
     assert len(migrated) > 20
+
+
+async def test_an_older_database_on_postgresql_keeps_its_rows_and_gets_months(
+    postgres: list[str],
+) -> None:
+    tables = re.findall(r"^CREATE TABLE (\w+) (\(.*?^\);)", V1, re.M | re.S)
+    referred = ("accounts", "agencies", "doorbells", "requests", "packages")
+    tables.sort(key=lambda one: (one[0] not in referred, *[one[0] != name for name in referred]))
+    made = "\n".join(f"CREATE TABLE {name} {columns}" for name, columns in tables)
+    made = made.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "BIGSERIAL PRIMARY KEY")
+    rows = re.findall(r'^INSERT INTO "(?!sqlite_)[^\n]*|^CREATE INDEX [^\n]*', V1, re.M)
+    run_sql(postgres, "\n".join([made.replace("BLOB", "BYTEA"), *rows, ASKED]))
+    run_sql(postgres, "UPDATE events SET received_ms = 1851410400000 WHERE seq = 2;")  # 2028-09-01
+    folder = Path(postgres[postgres.index("-h") + 1])
+    for _ in range(2):  # the second has nothing to do
+        await (await Database.open(url_of(folder), is_migrating=True)).close()
+    database = await Database.open(url_of(folder))
+    async with database.read() as tx:
+        rows = await events.newest(tx, [DEVICE], credential_ids=["Y3JlZA"])
+        assert {row.event.seq for row in rows} == {1, 2}
+        assert (await event_cursors.read(tx, [DEVICE]))[DEVICE].last_seq == 3
+        found = await event_months.months(tx)
+        assert [(one.name, one.end_seq) for one in found or []] == [
+            ("events_before", event_months.seq_of(month_begin_ms("2028-10")))
+        ]
+        # All that a table of its own would have, so each statement finds its index.
+        indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 'events_before'::regclass"
+        assert (await tx.exec_driver_sql(indexes)).scalar_one() == 4  # one is of what lasts
+        last = "SELECT pg_get_indexdef('events_before_lasting'::regclass)"
+        assert set(re.findall("'([a-z_]+)'", (await tx.exec_driver_sql(last)).scalar_one())) == set(
+            events.LASTING
+        )
+    await database.close()
+    run_sql(postgres, "CREATE DATABASE fresh TEMPLATE template0;")
+    await (await Database.open(url_of(folder, "fresh"))).close()
+    columns = (
+        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND table_name <> 'events_before' ORDER BY 1, 2;"
+    )
+    of_fresh = [{"postgres": "fresh"}.get(part, part) for part in postgres]
+    assert run_sql(postgres, columns) == run_sql(of_fresh, columns)

@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Pressed
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.signed_note import parse_note
@@ -38,7 +39,7 @@ from tests.fakes.log_house import LogKeys, make_keys
 from tests.fakes.sequencer_process import Wanted
 from tests.relay import databases
 from tests.relay.doorbells import enrol
-from tests.relay.http_people import certified_officer, id_of
+from tests.relay.http_people import certified_officer, id_of, paired_owner
 from tests.relay.http_world import open_world
 from tests.relay.servers import Broker, free_port, new_relay, run_relay
 from tests.rigs.postgres import MISSING, programs, run_postgres, url_of
@@ -113,6 +114,20 @@ async def test_a_request_goes_into_the_register(tmp_path: Path) -> None:
         assert published is not None
         assert published.state == "open"
         assert (await world.browser().get(f"/requests/{id_of(draft)}")).status_code == 200
+
+
+@pytest.mark.usefixtures("server")
+async def test_an_owner_reads_their_list_of_events_and_their_pages_audience(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as world:
+        device = await world.enrol()
+        owner = await paired_owner(world, device)
+        told = [await world.tell(device, Pressed()) for _ in range(3)]
+        listed = (await owner.get("/events?limit=2")).json()["events"]
+        assert {one["event"]["id"] for one in listed} == {one.id for one in told[1:]}
+        with pytest.raises(DBAPIError):
+            await world.database.look(lambda at: at.execute(received_counts.delete()))
 
 
 @pytest.mark.services

@@ -29,6 +29,7 @@ from relay.store.schema.credit import (
     credit_used,
 )
 from relay.store.schema.doorbells import (
+    SEQ_BITS,
     claims,
     commands,
     door_notices,
@@ -105,6 +106,7 @@ from relay.store.schema.presets import request_presets
 
 __all__ = [
     "SCHEMA_VERSION",
+    "SEQ_BITS",
     "account_doorbells",
     "accounts",
     "admin_reads",

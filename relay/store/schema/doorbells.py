@@ -29,6 +29,7 @@ doorbells = Table(
     Column("enrolled_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     Column("cloned_ms", BigInteger),  # since when its card is known to be in two devices
+    Column("shard", Text),  # the shard that it was moved to; it is revoked here then
     Column("state", Text, nullable=False, default="offline"),  # online | offline
     Column("state_since_ms", BigInteger, nullable=False),
     Index("doorbells_by_state", "revoked_ms", "state", "state_since_ms"),
@@ -71,16 +72,21 @@ claims = Table(
     Column("secret_hash", Text, primary_key=True),
     Column("expires_ms", BigInteger, nullable=False),
     Column("used_ms", BigInteger),
-    Column("device", Text),
+    Column("device", Text),  # who used it; of one that isn't used, the only one who may
     Column("replaces", Text),  # the cloned doorbell that the new one takes the place of
     Column("replays", BigInteger, nullable=False, server_default="0"),  # by another key, refused
     Column("replayed_ms", BigInteger),  # when last
+    Column("shard", Text),  # the shard that it was moved to
 )
 
 # --- what doorbells say, and what they are told ----------------------------------------------
 
+SEQ_BITS = 8
+"""Random bits below the milliseconds in `relay_seq`; a browser's numbers have 53 bits in all."""
+
 # Every committed event. relay_seq gives the order of commit of one doorbell's events, by time
-# (relay/store/events.py); event_ids makes each once only.
+# (relay/store/events.py); event_ids makes each once only. On PostgreSQL they lie by month
+# (relay/store/event_months.py).
 events = Table(
     "events",
     metadata,
@@ -147,6 +153,11 @@ commands = Table(
     Column("payload", Text, nullable=False),  # canonical JSON of protocol.commands.Command
     Column("answered_ms", BigInteger),
     Column("reply", Text),  # canonical JSON of protocol.commands.Reply
+    # Of its doorbell; -1: it was sent by a version that knew of no partitions.
+    Column("partition", BigInteger, nullable=False, server_default="-1"),
     Index("commands_unanswered", "answered_ms", "expires_ms"),
+    # What an owner of partitions looks for: those without a reply, the newest or all.
+    Index("commands_by_partition", "partition", "answered_ms", "created_ms"),
+    Index("commands_by_device", "device", "answered_ms", "created_ms"),
     Index("commands_by_about", "device", "kind", "about", unique=True),
 )

@@ -27,6 +27,7 @@ accounts = Table(
     Column("email", Text),
     Column("suspended_ms", BigInteger),  # since when it may no longer sign in
     Column("suspended_by", Text),  # relay.store.reads.SuspendedBy
+    Column("keep_event_days", BigInteger),  # owners only, by their choice; else as the relay does
 )
 
 # Passkeys (WebAuthn). public_key is SubjectPublicKeyInfo in base64url.
@@ -178,7 +179,10 @@ pushes = Table(
     Column("for_event_id", Text, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("encrypted", Text, nullable=False),  # base64url
+    # When the process that sends is to take it: at once, or again if it is still here then.
+    Column("due_ms", BigInteger, nullable=False, server_default="0"),
     Index("pushes_by_account", "account_id"),
+    Index("pushes_by_due", "due_ms"),
     Index("pushes_by_expiry", "expires_ms"),
 )
 
