@@ -123,6 +123,8 @@ async def _enrol(config: Config) -> "Enrolment":
 
     from firmware.enrolment.client import Enroller
     from firmware.enrolment.keys import load_or_make_keys
+    from firmware.enrolment.shards import ShardGuide
+    from firmware.system.clock import SystemClock
 
     keys = load_or_make_keys(config.data_dir)
     async with httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False) as http:
@@ -132,6 +134,15 @@ async def _enrol(config: Config) -> "Enrolment":
             keys=keys,
             http=http,
             source=random.SystemRandom(),
+            guide=ShardGuide(
+                data_dir=config.data_dir,
+                policy_path=config.log.policy_path,
+                http=http,
+                clock=SystemClock(
+                    is_host_time_trusted=config.clock.is_host_time_trusted,
+                    kept_in=config.data_dir / "clock.json",
+                ),
+            ),
         )
         return await enroller.enrol()
 

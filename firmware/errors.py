@@ -11,6 +11,8 @@
     │   ├── ClaimRefused        final: a new claim is needed
     │   ├── RenewalRefused      the relay doesn't renew the certificate: why
     │   ├── RelayUnreachable    try again later
+    │   │   └── TimeUnknown     a relay leads to another shard, and the clock isn't trusted yet
+    │   ├── ShardRefused        the relay leads to another shard, which isn't followed: why
     │   └── AnswerRefused       the relay's answer isn't what the claim pins
     ├── DoorNumberError
     │   ├── DoorNumberInvalid   not six digits
@@ -155,6 +157,26 @@ class RelayUnreachable(EnrolmentError):
     def __init__(self, url: str, detail: str) -> None:
         super().__init__(f"the relay at {url} didn't answer: {detail}")
         self.url = url
+
+
+class TimeUnknown(RelayUnreachable):
+    """A relay leads to another shard, which can't be judged yet: the clock isn't trusted."""
+
+    def __init__(self, url: str) -> None:
+        EnrolmentError.__init__(
+            self,
+            f"the relay at {url} leads to another shard, and that is followed only once this "
+            "doorbell knows the time: check its way to the internet",
+        )
+        self.url = url
+
+
+class ShardRefused(EnrolmentError):
+    """A relay leads to another shard, which isn't followed; `reason` is one word for why."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"the relay leads to another shard, which isn't followed: {detail}")
+        self.reason = reason
 
 
 class AnswerRefused(EnrolmentError):

@@ -21,11 +21,13 @@ from firmware.protocol.encoding import WireError
 from relay.base.log_lines import configure_logging
 from relay.cli.admin import add_admin_commands
 from relay.cli.backup import add_backup_commands
+from relay.cli.brokers import add_brokers_command
 from relay.cli.credit import add_credit_commands
 from relay.cli.heatmap import add_heatmap_commands
 from relay.cli.invite import add_invite_command
 from relay.cli.log import add_log_commands
 from relay.cli.moderate import add_moderate_commands
+from relay.cli.shard import add_shard_commands
 from relay.config.loader import for_process, load
 from relay.config.settings import Config
 from relay.config.values import (
@@ -149,8 +151,13 @@ def _say_how_it_is_reached(settings: "InitSettings") -> None:
 def _run_serve(options: argparse.Namespace) -> int:
     from relay.app.relay import serve
 
-    listen = None if options.listen is None else _address(options.listen)
-    asyncio.run(serve(for_process(load(options.config), roles=options.role, listen=listen)))
+    config = for_process(
+        load(options.config),
+        roles=options.role,
+        listen=_given_address("--listen", options.listen),
+        metrics_listen=_given_address("--metrics-listen", options.metrics_listen),
+    )
+    asyncio.run(serve(config))
     return 0
 
 
@@ -170,18 +177,34 @@ def _run_migrate(options: argparse.Namespace) -> int:
     from relay.store.schema import SCHEMA_VERSION
 
     config = load(options.config)
+    if not config.database_url and not config.database_path.exists():
+        # opening it would make an empty one
+        raise StoreError(f"{config.database_path} is missing; doorward-relay init writes it")
+    if options.plan:
+        return asyncio.run(_plan(config))
     asyncio.run(_migrate(config))
     print(f"{shown(config.database)} has schema version {SCHEMA_VERSION}", file=sys.stderr)
     return 0
 
 
+async def _plan(config: Config) -> int:
+    from relay.store.database import Database, shown
+
+    plan = await Database.plan(config.database)
+    print(f"{shown(config.database)} has schema version {plan.found}, this Doorward {plan.wanted}")
+    if plan.offline:
+        first, last = plan.offline[0], plan.offline[-1]
+        print(f"to {first if first == last else f'{first}-{last}'}: stop all older relays first")
+    for version in plan.online:
+        print(f"to {version}: older relays go on beside it")
+    for user in plan.older_relays:
+        print(f"an older relay is connected: {user}")
+    return 1 if plan.older_relays else 0
+
+
 async def _migrate(config: Config) -> None:
     from relay.store.database import Database
 
-    if (
-        not config.database_url and not config.database_path.exists()
-    ):  # opening it would make an empty one
-        raise StoreError(f"{config.database_path} is missing; doorward-relay init writes it")
     database = await Database.open(config.database, is_migrating=True)
     await database.close()
 
@@ -215,10 +238,8 @@ def _run_app(options: argparse.Namespace) -> int:
     from relay.web.app_server import build_app_server
 
     listen = _address(options.listen)
-    try:
-        relay_url = parse_origin(options.relay_url)
-    except (ValueError, TypeError) as error:
-        raise ConfigError("--relay-url", options.relay_url, ORIGIN_EXPECTED) from error
+    relay_url = _origin("--relay-url", options.relay_url)
+    others = [_origin("--other-relay-url", one) for one in options.other_relay_url]
     try:
         trusted = tuple(parse_network(one) for one in options.trusted_proxy)
     except ValueError as error:
@@ -229,18 +250,31 @@ def _run_app(options: argparse.Namespace) -> int:
     except OSError as error:
         expected = f"an address that is free ({error.strerror})"
         raise ConfigError("--listen", options.listen, expected) from error
-    app = build_app_server(relay_url, limits=LimitsConfig(trusted_proxies=trusted))
+    app = build_app_server(
+        relay_url, other_relay_urls=others, limits=LimitsConfig(trusted_proxies=trusted)
+    )
     server = QuietServer(server_settings(app))
     logging.getLogger(__name__).info("owner's app ready on %s", listen)
     asyncio.run(server.serve(sockets=[listener]))
     return 0
 
 
-def _address(text: str) -> Address:
+def _given_address(option: str, text: str | None) -> Address | None:
+    return None if text is None else _address(text, option)
+
+
+def _origin(option: str, text: str) -> str:
+    try:
+        return parse_origin(text)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(option, text, ORIGIN_EXPECTED) from error
+
+
+def _address(text: str, option: str = "--listen") -> Address:
     try:
         return parse_address(text)
     except (ValueError, TypeError) as error:
-        raise ConfigError("--listen", text, f"host:port, as {DEFAULT_LISTEN}") from error
+        raise ConfigError(option, text, f"host:port, as {DEFAULT_LISTEN}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -257,6 +291,11 @@ def _parser() -> argparse.ArgumentParser:
         ("migrate", _run_migrate, "migrate an older Doorward's database; serve does it too"),
     ):
         _with_config(commands.add_parser(name, help=text, description=text), run)
+    commands.choices["migrate"].add_argument(
+        "--plan",
+        action="store_true",
+        help="print what would be done and change nothing; exit code 1: older relays are connected",
+    )
     serving = commands.choices["serve"]
     serving.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="json: for programs"
@@ -271,13 +310,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="in place of listen in relay.toml, for a second process on one machine",
     )
+    serving.add_argument(
+        "--metrics-listen",
+        metavar="HOST:PORT",
+        help="likewise in place of [metrics] listen",
+    )
     add_invite_command(commands)
     add_log_commands(commands)
     add_admin_commands(commands)
     add_moderate_commands(commands)
     add_credit_commands(commands)
     add_backup_commands(commands)
+    add_brokers_command(commands)
     add_heatmap_commands(commands)
+    add_shard_commands(commands)
     text = "revoke a doorbell for good and disconnect it from the broker"
     revoking = commands.add_parser("revoke", help=text, description=text)
     revoking.add_argument("device", help="the doorbell's id")
@@ -286,6 +332,13 @@ def _parser() -> argparse.ArgumentParser:
     app = commands.add_parser("app", help=text, description=text)
     app.add_argument("--listen", default=DEFAULT_APP_LISTEN, metavar="HOST:PORT")
     app.add_argument("--relay-url", default="http://localhost:8400", help="the relay's URL")
+    app.add_argument(
+        "--other-relay-url",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="another shard's relay, at which owners may have a home too; may be given again",
+    )
     app.add_argument(
         "--trusted-proxy",
         action="append",

@@ -6,19 +6,24 @@ RelayError
 ├── StoreError            the database can't be used as it is
 │   ├── DatabaseLost      its server is gone; what was asked may be asked again
 │   ├── SchemaTooOld      it was written by an older Doorward, and isn't brought forward yet
-│   ├── SchemaTooNew      it was written by a newer Doorward
+│   ├── SchemaTooNew      it was written by a newer Doorward, and older ones can't use it
+│   ├── SchemaInUse       older relays use it, and couldn't after the migration
 │   └── PartitionLost     another process works on a partition now
 ├── ObjectStoreError      the bucket refused, or is out of reach
 ├── UploadLost            the bucket no longer has an upload or one of its parts
 ├── BusUnavailable        the broker is out of reach
 ├── EnrolmentRefused      a claim or CSR doesn't hold
 │   └── ClaimReplayed     another key than the first uses a claim
+├── HeldElsewhere         another shard has this claim or doorbell
+├── ShardMoveRefused      doorbells can't be moved to another shard, or taken, like this
 ├── RenewalRefused        a doorbell's certificate isn't renewed
 ├── ClockRefused          a town's clock can't be wound, or not so
 ├── UnknownDoorbell       no such doorbell is enrolled
 ├── NotCloned             a doorbell needs no new identity
 └── CommandUnanswered     a doorbell didn't answer in time
 """
+
+from collections.abc import Sequence
 
 
 class RelayError(Exception):
@@ -71,18 +76,23 @@ class DatabaseLost(StoreError):
 class SchemaTooOld(StoreError):
     """The database was written by an older version of Doorward."""
 
-    def __init__(self, found: int, known: int) -> None:
+    def __init__(self, found: int, known: int, *, is_stop_needed: bool) -> None:
+        first = (
+            "stop every older relay"
+            if is_stop_needed
+            else "older relays may go on meanwhile, one after the other is updated"
+        )
         super().__init__(
             f"the database has schema version {found}, this Doorward needs {known}: keep a copy of "
-            "it; then doorward-relay serve brings it forward as it starts, doorward-relay migrate "
-            "does so now"
+            f"it; {first}; then doorward-relay serve brings it forward as it starts, "
+            "doorward-relay migrate does so now"
         )
         self.found = found
         self.known = known
 
 
 class SchemaTooNew(StoreError):
-    """The database was written by a newer version of Doorward."""
+    """The database was written by a newer Doorward, beside which this one can't run."""
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(
@@ -91,6 +101,20 @@ class SchemaTooNew(StoreError):
         )
         self.found = found
         self.known = known
+
+
+class SchemaInUse(StoreError):
+    """Older relays are connected to a database that they couldn't use after a migration."""
+
+    def __init__(self, found: int, wanted: int, users: Sequence[str]) -> None:
+        super().__init__(
+            f"the database has schema version {found}, and older relays can't run beside {wanted}; "
+            f"{len(users)} connections of theirs are open ({', '.join(users[:5])}). Stop all older "
+            "relays and their commands, then start this one; nothing was changed"
+        )
+        self.found = found
+        self.wanted = wanted
+        self.users = tuple(users)
 
 
 class PartitionLost(StoreError):
@@ -134,6 +158,18 @@ class ClaimReplayed(EnrolmentRefused):
     def __init__(self, device: str) -> None:
         super().__init__("used", "another doorbell has used this claim; get a new one")
         self.device = device
+
+
+class HeldElsewhere(RelayError):
+    """A claim, or a doorbell, was moved to another shard; `shard` is its id."""
+
+    def __init__(self, shard: str) -> None:
+        super().__init__(f"shard {shard} has it now, another relay of this operator's")
+        self.shard = shard
+
+
+class ShardMoveRefused(RelayError):
+    """Doorbells can't be moved to, or taken from, another shard; the text says what to do."""
 
 
 class RenewalRefused(RelayError):

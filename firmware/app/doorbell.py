@@ -63,7 +63,7 @@ class Doorbell:
             events=relay.events,
             promises=promises,
             replies=sounding,
-            register=followed_register(config.log.policy_path),
+            register=followed_register(config),
         )
         record = open_record(site, database=database, household=household, relay=relay)
         self._recording = recording = ClipWiring(
@@ -180,6 +180,7 @@ class Doorbell:
             "link": partial(self._relay.link.run, commands),
         }
         self._relay.new_identity.enrolled.add(stop.set)
+        self._relay.shard_move.ready.add(stop.set)
         await self._recording.recover()
         await consenting.take_settings()
         self._alerts.bell.start()

@@ -17,6 +17,7 @@ from firmware.capture.video_source import MakeCamera
 from firmware.config.settings import Config
 from firmware.enrolment.client import Enroller
 from firmware.enrolment.keys import load_or_make_keys
+from firmware.enrolment.shards import ShardGuide
 from firmware.panel.doorstep import Doorstep
 from firmware.protocol.encoding import new_id
 from firmware.system.clock import SystemClock
@@ -58,8 +59,16 @@ async def _enrol(
     """Return the site once the doorbell is enrolled; None if it is stopped before."""
     source = random.SystemRandom()
     keys = load_or_make_keys(config.data_dir)
+    guide = ShardGuide(
+        data_dir=config.data_dir, policy_path=config.log.policy_path, http=http, clock=clock
+    )
     enroller = Enroller(
-        data_dir=config.data_dir, claim_file=config.claim_file, keys=keys, http=http, source=source
+        data_dir=config.data_dir,
+        claim_file=config.claim_file,
+        keys=keys,
+        http=http,
+        source=source,
+        guide=guide,
     )
     enrolling = asyncio.create_task(enroller.enrol_patiently(), name="enrolment")
     stopping = asyncio.create_task(stop.wait(), name="stop")

@@ -7,10 +7,12 @@ once the link runs.
 from importlib.metadata import version
 
 from firmware.app.site import Site
-from firmware.enrolment.client import CERTIFICATE_FILE
+from firmware.enrolment.client import CERTIFICATE_FILE, Enroller
 from firmware.enrolment.cloned_identity import ClonedIdentity
 from firmware.enrolment.new_identity import NewIdentity
 from firmware.enrolment.renewal import CertificateRenewal
+from firmware.enrolment.shard_move import ShardMove
+from firmware.enrolment.shards import ShardGuide
 from firmware.link.boot_list import BootList
 from firmware.link.link_session import Identity, LinkSession
 from firmware.link.mqtt import BrokerAddress
@@ -50,6 +52,25 @@ class RelayWay:
             source=site.source,
             boots=BootList(data_dir / "boots.json"),
         )
+        guide = ShardGuide(
+            data_dir=data_dir,
+            policy_path=site.config.log.policy_path,
+            http=site.http,
+            clock=site.clock,
+        )
+        self.shard_move = ShardMove(
+            data_dir=data_dir,
+            relay_url=enrolment.relay_url,
+            keys=keys,
+            enroller=Enroller(
+                data_dir=data_dir,
+                claim_file=site.config.claim_file,
+                keys=keys,
+                http=site.http,
+                source=site.source,
+            ),
+            guide=guide,
+        )
         self.renewal = CertificateRenewal(
             data_dir=data_dir,
             relay_url=enrolment.relay_url,
@@ -58,4 +79,6 @@ class RelayWay:
             link=self.link,
             clock=site.clock,
             source=site.source,
+            moves=self.shard_move,
         )
+        self.link.refused.add(self.renewal.on_refused)

@@ -87,7 +87,7 @@ class LocalPageWiring:
                 microphone=sounding.microphone,
                 tied_to=TiedTo(
                     relay_url=site.enrolment.relay_url,
-                    register=followed_register(site.config.log.policy_path),
+                    register=followed_register(site.config),
                 ),
             ),
             pairing=PairingPage(

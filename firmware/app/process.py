@@ -19,6 +19,7 @@ from firmware.panel.light import LightState
 from firmware.panel.panel import Panel, open_gpio
 from firmware.system.clock import Kernel, LinuxKernel, SystemClock
 from firmware.system.factory_reset import finish_wipe, order_wipe
+from firmware.system.shard_move import finish_shard_move
 from firmware.system.supervision import LastResort, Watchdog
 from firmware.system.systemd import of_this_process
 
@@ -38,8 +39,10 @@ def run(
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked_alone(config.data_dir):
         finish_wipe(config.data_dir)
+        finish_shard_move(config.data_dir)
         exit_code = asyncio.run(_run(config, reload, make_camera))
-        return 0 if finish_wipe(config.data_dir) else exit_code
+        has_moved = finish_shard_move(config.data_dir)
+        return 0 if finish_wipe(config.data_dir) or has_moved else exit_code
 
 
 async def _run(

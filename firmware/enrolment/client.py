@@ -3,13 +3,14 @@
 The answer counts only if its CA is the one that the claim pins, and both certificates are for our
 key, our id and signed by that CA: one for the broker, one for content credentials, and neither for
 the other's use. `enrolment.json` is written last: where it is, all is there.
+
+A relay may lead to another shard's, once, with the same claim (`firmware.enrolment.shards`).
 """
 
 import asyncio
-import ipaddress
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import httpx2
@@ -20,7 +21,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.relay_calls import MAX_ANSWER_BYTES, is_for_later, post, refusal_in
-from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable, StoreError
+from firmware.enrolment.shard_policy import forget_shard
+from firmware.enrolment.shards import LedShard, ShardGuide
+from firmware.errors import (
+    AnswerRefused,
+    ClaimRefused,
+    RelayUnreachable,
+    ShardRefused,
+    StoreError,
+)
 from firmware.protocol.certified_key import certified_spki
 from firmware.protocol.claims import (
     Claim,
@@ -29,6 +38,8 @@ from firmware.protocol.claims import (
     replacement_message,
 )
 from firmware.protocol.encoding import WireError, b64u, decode
+from firmware.protocol.public_addresses import is_this_machine
+from firmware.protocol.shards import MISDIRECTED, ListedShard
 from firmware.system.backoff import Backoff
 from firmware.system.durable_files import write_atomic
 
@@ -83,8 +94,12 @@ class Enroller:
         source: random.Random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         replaced: DeviceKeys | None = None,
+        guide: ShardGuide | None = None,
     ) -> None:
-        """`replaced` is the identity that the claim takes the place of."""
+        """`replaced` is the identity that the claim takes the place of.
+
+        Without a `guide` this doorbell is led to no other shard.
+        """
         self._data_dir = data_dir
         self._claim_file = claim_file
         self._keys = keys
@@ -92,6 +107,7 @@ class Enroller:
         self._source = source
         self._sleep = sleep
         self._replaced = replaced
+        self._guide = guide
 
     async def enrol(self) -> Enrolment:
         """Return the enrolment; ask the relay once if there is none yet."""
@@ -99,14 +115,40 @@ class Enroller:
         if known is not None:
             return known
         claim = load_claim(self._claim_file)
-        enrolment = await self._ask(claim)
+        led: LedShard | None = None
+        try:
+            enrolment = await self._ask(claim)
+        except _LedElsewhere as answer:
+            led = await self._led(answer.body, claim)
+            claim = claim_at(led.shard, claim.secret, expires_ms=claim.expires_ms)
+            enrolment = await self._ask_again(claim)
         check_enrolment(enrolment, claim, self._keys)
-        write_atomic(self._data_dir / CA_FILE, enrolment.ca_pem.encode(), mode=0o644)
-        certificate = enrolment.certificate_pem.encode()
-        write_atomic(self._data_dir / CERTIFICATE_FILE, certificate, mode=0o644)
-        write_atomic(self._data_dir / ENROLMENT_FILE, enrolment.encode())
+        if led is not None:
+            check_shard_enrolment(enrolment, led.shard)
+            led.keep(self._data_dir)
+        elif self._replaced is None:  # a new identity stays in the shard of the old one
+            forget_shard(self._data_dir)
+        store_enrolment(self._data_dir, enrolment)
         log.info("enrolled as %s", enrolment.device)
         return enrolment
+
+    async def arrive(self, claim: Claim) -> Enrolment:
+        """Return the enrolment for a claim that isn't the card's; nothing is stored."""
+        enrolment = await self._ask_again(claim)
+        check_enrolment(enrolment, claim, self._keys)
+        return enrolment
+
+    async def _ask_again(self, claim: Claim) -> Enrolment:
+        """Ask a shard that another one led to, which leads no further."""
+        try:
+            return await self._ask(claim)
+        except _LedElsewhere as answer:
+            raise ShardRefused("twice", f"{claim.relay_url} leads further") from answer
+
+    async def _led(self, body: bytes, claim: Claim) -> LedShard:
+        if self._guide is None:
+            raise ShardRefused("no_keys", "this doorbell follows no directory of shards")
+        return await self._guide.lead(body, from_url=claim.relay_url)
 
     async def enrol_patiently(self) -> Enrolment:
         """Like `enrol`, but wait and try again for as long as the relay doesn't answer."""
@@ -138,6 +180,8 @@ class Enroller:
             raise ClaimRefused("relay_url", f"{url} isn't an address ({error})") from error
         if is_for_later(status):
             raise RelayUnreachable(claim.relay_url, f"HTTP status {status}")
+        if status == MISDIRECTED:
+            raise _LedElsewhere(body)
         if 400 <= status < 500:
             raise ClaimRefused(*refusal_in(status, body))
         if status not in (200, 201):
@@ -146,6 +190,35 @@ class Enroller:
             return decode(Enrolment, body, max_bytes=MAX_ANSWER_BYTES)
         except WireError as error:
             raise AnswerRefused(f"the relay's answer isn't an enrolment: {error}") from error
+
+
+class _LedElsewhere(Exception):
+    """The relay's answer that the claim is another shard's."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+
+def store_enrolment(folder: Path, enrolment: Enrolment) -> None:
+    """Write an enrolment and its certificates, the enrolment last; raises OSError."""
+    write_atomic(folder / CA_FILE, enrolment.ca_pem.encode(), mode=0o644)
+    certificate = enrolment.certificate_pem.encode()
+    write_atomic(folder / CERTIFICATE_FILE, certificate, mode=0o644)
+    write_atomic(folder / ENROLMENT_FILE, enrolment.encode())
+
+
+def claim_at(shard: ListedShard, secret: str, *, expires_ms: int) -> Claim:
+    """Return the claim by which a doorbell enrols at a listed shard."""
+    return Claim(
+        relay_url=shard.relay_url, secret=secret, ca_sha256=shard.ca_sha256, expires_ms=expires_ms
+    )
+
+
+def check_shard_enrolment(enrolment: Enrolment, shard: ListedShard) -> None:
+    """Raise AnswerRefused unless certificates are renewed at the listed shard too."""
+    if enrolment.relay_url.rstrip("/") != shard.relay_url:
+        raise AnswerRefused("the shard's relay names another address than the directory")
 
 
 def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> None:
@@ -166,6 +239,23 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
     if enrolment.device != keys.device:
         raise AnswerRefused("the certificate is for another doorbell's name")
     check_relay_url(enrolment.relay_url)
+    named = [enrolment.relay_url, enrolment.log_url, enrolment.bucket_origin]
+    _check_not_turned_inwards(claim.relay_url, named)
+
+
+def _check_not_turned_inwards(relay_url: str, urls: Iterable[str]) -> None:
+    """Raise AnswerRefused if a relay that is elsewhere sends the doorbell to itself."""
+    if is_this_machine(httpx2.URL(relay_url).host):
+        return
+    try:
+        hosts = [httpx2.URL(url).host for url in urls]
+    except httpx2.InvalidURL as error:
+        raise AnswerRefused(f"the relay's answer has no address: {error}") from error
+    if any(map(is_this_machine, hosts)):
+        raise AnswerRefused(
+            "the relay answered that it, its logs or its bucket are on this very doorbell: its "
+            "operator must set public addresses"
+        )
 
 
 def check_certificate(
@@ -205,15 +295,6 @@ def check_relay_url(text: str) -> None:
         raise ClaimRefused("relay_url", f"{text!r} isn't an address ({error})") from error
     if url.scheme == "https" and url.host:
         return
-    if url.scheme == "http" and _is_loopback(url.host):
+    if url.scheme == "http" and is_this_machine(url.host):
         return
     raise ClaimRefused("relay_url", f"{text!r} must begin with https:// (http:// only to itself)")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

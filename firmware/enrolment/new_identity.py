@@ -4,7 +4,8 @@ The new keys are made and enrolled in a folder of their own, so a link that the 
 nothing, and the same link works again if its answer got lost. Once that folder is whole, the next
 start wipes all else and moves it in (`firmware.system.factory_reset`): owners, door number, clips
 and the key that sealed them are the copy's as well. The link must be of the same relay: nobody
-moves a doorbell to another with it.
+moves a doorbell to another with it. The shard that the doorbell was led to stays as well, with its
+policy.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import httpx2
 
 from firmware.enrolment.client import Enroller
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.enrolment.shard_policy import copy_shard
 from firmware.errors import ClaimRefused
 from firmware.protocol.claims import Enrolment, read_invitation
 from firmware.protocol.encoding import WireError
@@ -88,6 +90,7 @@ class NewIdentity:
         folder = self._data_dir / NEXT_IDENTITY
         keys = await asyncio.to_thread(load_or_make_keys, folder)
         await asyncio.to_thread(write_atomic, folder / CLAIM_FILE, claim.encode())
+        await asyncio.to_thread(copy_shard, self._data_dir, folder)
         enroller = Enroller(
             data_dir=folder,
             claim_file=folder / CLAIM_FILE,

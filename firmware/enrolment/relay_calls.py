@@ -30,6 +30,26 @@ async def post(http: httpx2.AsyncClient, url: str, body: bytes) -> tuple[int, by
         raise RelayUnreachable(url, str(error) or type(error).__name__) from error
 
 
+async def get(http: httpx2.AsyncClient, url: str, *, max_bytes: int) -> bytes:
+    """Return a file of a relay's; raises RelayUnreachable, or AnswerRefused for what is no file."""
+    received = bytearray()
+    headers = {"Accept-Encoding": "identity"}  # packed, a small answer could be endless
+    try:
+        async with http.stream("GET", url, headers=headers, follow_redirects=False) as response:
+            async for piece in response.aiter_raw():
+                received += piece
+                if len(received) > max_bytes:
+                    raise AnswerRefused(f"{url} has over {max_bytes} bytes")
+            status = response.status_code
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise RelayUnreachable(url, str(error) or type(error).__name__) from error
+    if is_for_later(status):
+        raise RelayUnreachable(url, f"HTTP status {status}")
+    if status != 200:
+        raise AnswerRefused(f"{url} answered with HTTP status {status}")
+    return bytes(received)
+
+
 def is_for_later(status: int) -> bool:
     """Return whether the same request may be answered in another way later."""
     return status >= 500 or status in RETRY_STATUSES

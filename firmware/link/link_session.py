@@ -10,7 +10,7 @@ import logging
 import random
 from dataclasses import dataclass
 
-from firmware.errors import DoorwardError
+from firmware.errors import ConnectionRefused, DoorwardError
 from firmware.link.boot_list import BootList
 from firmware.link.command_replies import CommandHandler, CommandReplies
 from firmware.link.event_sender import EventSender, EventStore
@@ -23,6 +23,7 @@ from firmware.protocol.topics import topic
 from firmware.system.backoff import Backoff
 from firmware.system.budget import Budget
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 STEADY_AFTER_S = 10.0
 """A connection that lasted this long makes the next wait short again."""
@@ -63,6 +64,8 @@ class LinkSession:
         boots: BootList,
         sender: EventSender | None = None,
     ) -> None:
+        self.refused = Listeners[()]()
+        """Notified at each connect that the broker refuses."""
         self._identity = identity
         self._address = address
         self._clock = clock
@@ -103,6 +106,8 @@ class LinkSession:
                     await self._live_once(handler)
                 except DoorwardError as error:
                     log.warning("link down: %s", error)
+                    if isinstance(error, ConnectionRefused):
+                        self.refused.notify()
                 if self._now_s() - began_s >= STEADY_AFTER_S:
                     self._backoff.reset()
                 await asyncio.sleep(self._backoff.next_s())

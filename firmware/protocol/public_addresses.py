@@ -4,7 +4,7 @@ The doorbell asks before it puts a package into the bucket or uses a STUN or TUR
 before it hands a push over. Two lists would come to differ, and the looser one would be the hole.
 """
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 
@@ -29,6 +29,18 @@ def stood_for(address: Address) -> Address:
             return IPv4Address(int(address) & 0xFFFFFFFF)
         return address.ipv4_mapped or address
     return address
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a URL's host, a name or an address, leads to this very machine."""
+    name = host.removesuffix(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = stood_for(ip_address(name))
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def is_public(address: Address) -> bool:

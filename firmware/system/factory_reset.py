@@ -24,11 +24,28 @@ MARKER = "reset.begun"
 MOVING = "identity.moving"
 """All is wiped, and the new identity's files are being moved."""
 NEXT_IDENTITY = "next-identity"
-NEXT_FILES = ("identity.key", "sealing.key", "ca.pem", "certificate.pem", "enrolment.json")
+NEXT_FILES = (
+    "identity.key",
+    "sealing.key",
+    "shard-directory.json",
+    "shard-policy.txt",
+    "shard.json",
+    "ca.pem",
+    "certificate.pem",
+    "enrolment.json",
+)
 """What a new identity brings along; the last of it is what orders the wipe."""
 KEYS = ("storage.key", "identity.key", "sealing.key")
 """Overwritten before they are removed, the one that seals the clips first."""
-FOLDERS = ("clips", "outgoing", "register", "replies", NEXT_IDENTITY)
+FOLDERS = (
+    "clips",
+    "outgoing",
+    "register",
+    "earlier-proofs",
+    "replies",
+    "next-shard",
+    NEXT_IDENTITY,
+)
 FILES = (
     "owners.json",
     "browsers.json",
@@ -39,6 +56,9 @@ FILES = (
     "exports.json",
     "recovery.json",
     "enrolment.json",
+    "shard.json",
+    "shard-directory.json",
+    "shard-policy.txt",
     "certificate.pem",
     "boots.json",
     "cloned.json",

@@ -27,9 +27,9 @@ async def check_brokers(config: Config) -> list[CheckResult]:
     try:
         async with asyncio.timeout(2 * BROKER_TIMEOUT_S):
             await bus.connect()
-            return (
-                findings if len(servers) == 1 else [*findings, *await _check_cluster(config, bus)]
-            )
+            if len(servers) > 1:
+                return [*findings, *await _check_cluster(config, bus)]
+            return [*findings, *[_of_one(one) for one in await bus.list_streams()]]
     except (RelayError, TimeoutError) as error:
         said = str(error) or "JetStream has no leader: are more than half of the brokers there?"
         return [*findings, CheckResult(what="streams", is_ok=False, detail=said)]
@@ -74,6 +74,11 @@ async def _check_cluster(config: Config, bus: Bus) -> list[CheckResult]:
     return [*findings, *[_of_stream(one, wanted) for one in await bus.list_streams()]]
 
 
+def _of_one(stream: StreamState) -> CheckResult:
+    detail = f"{stream.waiting} waiting"
+    return CheckResult(what=f"stream {stream.name}", is_ok=True, detail=detail)
+
+
 def _of_stream(stream: StreamState, wanted: int) -> CheckResult:
     what = f"stream {stream.name}"
     if not stream.leader:
@@ -104,6 +109,12 @@ async def check_standbys(config: Config) -> list[CheckResult]:
     if not standbys and len(parse_postgresql_url(config.database_url).hosts) > 1:
         detail = "none follows the primary: what is committed is in one place"
         return [CheckResult(what=what, is_ok=False, detail=detail)]
+    if any(standby.is_synchronous is None for standby in standbys):
+        detail = (
+            "the relay's user may not see how far behind it is: "
+            "as postgres, GRANT pg_read_all_stats TO that user"
+        )
+        return [CheckResult(what=what, is_ok=True, is_warning=True, detail=detail)]
     is_safe = any(standby.is_synchronous for standby in standbys)
     return [_of_standby(what, standby, is_safe=is_safe) for standby in standbys]
 

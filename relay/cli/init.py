@@ -129,11 +129,11 @@ async def init(settings: InitSettings, clock: Clock) -> Config:
     config = parse(tomllib.loads(settings_text), folder=folder)  # before anything is made
     is_new = not folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(folder / "relay.toml", settings_text)  # from here on nobody else writes here
+    write_new(folder / "relay.toml", settings_text)  # from here on nobody else writes here
     try:
-        _write(folder / "s3.json", _s3_json(access_key, secret_key))
+        write_new(folder / "s3.json", _s3_json(access_key, secret_key))
         for name, text in store_security(clock.wall_ms()).items():
-            _write(folder / name, text)
+            write_new(folder / name, text)
         await _write_all(folder, settings, config, clock)
     except BaseException:
         _empty(folder)
@@ -151,16 +151,20 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _check_addresses(settings: InitSettings) -> None:
-    if settings.cluster not in CLUSTER_SIZES:
-        raise ConfigError("--cluster", settings.cluster, "3 or 5 brokers, or 1")
-    hosts = settings.broker_hosts
-    if hosts and len(set(hosts)) != settings.cluster:
-        expected = f"another one for each of {settings.cluster} brokers, or none at all"
+def check_broker_hosts(size: int, hosts: Sequence[str], mqtt_host: str | None) -> None:
+    """Raise ConfigError unless so many brokers can be on these hosts."""
+    if size not in CLUSTER_SIZES:
+        raise ConfigError("--cluster", size, "3 or 5 brokers, or 1")
+    if hosts and len(set(hosts)) != size:
+        expected = f"another one for each of {size} brokers, or none at all"
         raise ConfigError("--broker-host", " ".join(hosts), expected)
-    for host in (*hosts, *([settings.mqtt_host] if settings.mqtt_host else [])):
+    for host in (*hosts, *([mqtt_host] if mqtt_host else [])):
         if HOST.fullmatch(host) is None and parse_address(host) is None:
             raise ConfigError("--broker-host, --mqtt-host", host, "a host name or an address")
+
+
+def _check_addresses(settings: InitSettings) -> None:
+    check_broker_hosts(settings.cluster, settings.broker_hosts, settings.mqtt_host)
     if settings.mqtt_listen is not None and parse_address(settings.mqtt_listen) is None:
         expected = "an address of this machine, such as 0.0.0.0 for all"
         raise ConfigError("--mqtt-listen", settings.mqtt_listen, expected)
@@ -171,13 +175,13 @@ def _check_addresses(settings: InitSettings) -> None:
 
 async def _write_all(folder: Path, settings: InitSettings, config: Config, clock: Clock) -> None:
     _write_broker(folder, settings, clock.wall_ms())
-    _write(config.push_key_path, PushKey.create().pem())
+    write_new(config.push_key_path, PushKey.create().pem())
     if settings.turn_host is not None:
         host, port = settings.turn_host, settings.turn_port
         turn_secret = secrets.token_hex(32)
         conf = coturn_conf(host=host, port=port, secret=turn_secret)
-        _write(folder / "turnserver.conf", conf)
-        _write(folder / TURN_SECRET_NAME, turn_secret + "\n")
+        write_new(folder / "turnserver.conf", conf)
+        write_new(folder / TURN_SECRET_NAME, turn_secret + "\n")
     database = await Database.open(config.database)
     await database.close()
     if not config.database_url:
@@ -186,10 +190,10 @@ async def _write_all(folder: Path, settings: InitSettings, config: Config, clock
 
 def _write_broker(folder: Path, settings: InitSettings, now_ms: int) -> None:
     authority = Authority.create(now_ms)
-    _write(folder / "ca.key", key_pem(authority.key))
-    _write(folder / "ca.pem", authority.pem)
+    write_new(folder / "ca.key", key_pem(authority.key))
+    write_new(folder / "ca.pem", authority.pem)
     keys = BrokerKeys.create()
-    _write(folder / "broker-keys.json", keys.encode().decode())
+    write_new(folder / "broker-keys.json", keys.encode().decode())
     peers = settings.peers
     if peers:
         files = cluster_files(
@@ -214,7 +218,7 @@ def _write_broker(folder: Path, settings: InitSettings, now_ms: int) -> None:
             if path.is_relative_to(folder):
                 path.mkdir(mode=0o700, exist_ok=True)
     for name, text in files.items():
-        _write(folder / name, text)
+        write_new(folder / name, text)
 
 
 def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str:
@@ -272,7 +276,8 @@ def _s3_json(access_key: str, secret_key: str) -> str:
     return json.dumps({"identities": [identity]}, indent=2) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def write_new(path: Path, text: str) -> None:
+    """Write a file that isn't there yet, for the owner of the folder only."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -30,6 +30,7 @@ from relay.custody.keys import (
     parse_witness,
     read_policy_file,
     read_signer,
+    shards_line_in,
 )
 from relay.custody.legal_process import FeedYield, LegalKind, LegalYield
 from relay.errors import ConfigError
@@ -103,6 +104,7 @@ def _run_policy(options: argparse.Namespace) -> int:
         raise LogError("each witness has a name of its own")
     keys = list(_keys(log).values())
     text = make_policy(keys, witnesses, options.quorum, charters_in(log.policy_path))
+    text += shards_line_in(log.policy_path)
     if options.out is None:
         print(text.decode(), end="")
     else:

@@ -13,7 +13,7 @@ from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.settings_file import SettingFault, decode, read_toml
 from relay.base.networks import is_on_loopback
 from relay.config.postgresql_url import UrlFault
-from relay.config.settings import SECURITY_EXPECTED, Config
+from relay.config.settings import SECURITY_EXPECTED, Config, MetricsConfig
 from relay.config.values import (
     DATABASE_EXPECTED,
     ROLES,
@@ -46,10 +46,18 @@ def parse(document: Mapping[str, object], *, folder: Path) -> Config:
     return config
 
 
-def for_process(config: Config, *, roles: str | None, listen: Address | None) -> Config:
+def for_process(
+    config: Config,
+    *,
+    roles: str | None,
+    listen: Address | None,
+    metrics_listen: Address | None,
+) -> Config:
     """Return the settings of one of several processes that share a file, or raise ConfigError."""
     if listen is not None:
         config = replace(config, listen=listen)
+    if metrics_listen is not None:
+        config = replace(config, metrics=MetricsConfig(listen=metrics_listen))
     if roles is not None:
         try:
             config = replace(config, roles=parse_roles(roles))

@@ -35,6 +35,7 @@ from relay.config.values import (
     Replicas,
     Roles,
     Sender,
+    ShardId,
     StunUrls,
     TurnUrls,
     address,
@@ -48,6 +49,9 @@ WAIT_EXPECTED = "a whole number of seconds from 1 to 120"
 CONNECT_EXPECTED = "a whole number of seconds from 1 to 60"
 FAILOVER_EXPECTED = "a whole number of seconds from 0 to 120"
 LOST_EXPECTED = "a whole number of seconds from 2 to 600"
+LEAST_EVENT_DAYS = 30
+"""As long as a picture of an event is kept."""
+MOST_EVENT_DAYS = 3_650
 SECURITY_EXPECTED = "starttls or tls; none to a server on this machine only"
 
 
@@ -186,6 +190,13 @@ NO_LIMITS = LimitsConfig()
 """Where relay.toml says nothing of them."""
 
 
+class ShardsConfig(Struct, frozen=True, kw_only=True):
+    """The signed directory of all shards of an operator, and which of them this relay is."""
+
+    id: ShardId
+    directory_path: Annotated[Path, path("a file")] = field(name="directory")
+
+
 class MetricsConfig(Struct, frozen=True, kw_only=True):
     """The metrics listener's address; none unless it is set."""
 
@@ -196,9 +207,15 @@ class MetricsConfig(Struct, frozen=True, kw_only=True):
 
 
 class EventsConfig(Struct, frozen=True, kw_only=True):
-    """How long events of doorbells are kept: at least as long as a picture of one."""
+    """How long events of doorbells are kept: at least as long as a picture of one.
 
-    keep_days: Annotated[int, Meta(ge=30, le=3_650, description="30 to 3650 days")] = 180
+    Owners may choose fewer days.
+    """
+
+    keep_days: Annotated[
+        int,
+        Meta(ge=LEAST_EVENT_DAYS, le=MOST_EVENT_DAYS, description="30 to 3650 days"),
+    ] = 180
 
 
 class ExampleConfig(Struct, frozen=True, kw_only=True):
@@ -265,6 +282,7 @@ class Config(Struct, frozen=True, kw_only=True):
     metrics: MetricsConfig = MetricsConfig()
     events: EventsConfig = EventsConfig()
     oidc: tuple[OidcConfig, ...] = ()
+    shards: ShardsConfig | None = None
 
     @property
     def log_url(self) -> str:

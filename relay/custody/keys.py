@@ -6,6 +6,7 @@ from pathlib import Path
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
+from firmware.protocol.shards import KEYWORD
 from firmware.protocol.tlog.policy import CHARTER, Policy, parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner, parse_key
 from relay.config.settings import LogConfig
@@ -122,6 +123,18 @@ def charters_in(path: Path | None) -> dict[str, str]:
         return {} if path is None else dict(parse_policy(path.read_bytes()).charters)
     except (OSError, WireError):
         return {}
+
+
+def shards_line_in(path: Path | None) -> bytes:
+    """Return the line of the policy in a file that names the signers of shards; or nothing."""
+    try:
+        text = b"" if path is None else path.read_bytes()
+    except OSError:
+        return b""
+    lines = [
+        line for line in text.splitlines(keepends=True) if line.split()[:1] == [KEYWORD.encode()]
+    ]
+    return b"".join(lines)
 
 
 def parse_witness(text: str) -> tuple[str, tuple[NoteKey, str]]:

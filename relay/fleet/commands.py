@@ -24,7 +24,7 @@ from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody, S
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
-from relay.bus import Bus
+from relay.bus import Bus, partition_of
 from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
 from relay.fleet.command_signals import CommandSignal, CommandSignals, asker_of, is_asked_by
 from relay.fleet.message_parser import parse_device_message
@@ -81,8 +81,9 @@ class Commands:
         self._pending = PendingCommands()
         self._sent: list[tuple[Command, bytes]] = []  # here, of partitions of others
         self._ended: list[set[str]] = []  # what is answered while a look is under way
-        self._owned: frozenset[int] | None = None
-        self._looked_ms: int | None = None  # None: nothing was looked up yet
+        self._owned: frozenset[int] = frozenset()
+        self._unread: frozenset[int] = frozenset()  # partitions of which nothing was looked up yet
+        self._looked_ms = clock.wall_ms()
         self._look_at = 0.0
         self._asked: dict[str, _Asked] = {}
         self._told: dict[tuple[str, type[CommandBody]], str] = {}
@@ -102,8 +103,8 @@ class Commands:
             )
             await self._bus.on_replies(self.take_reply)
             self._is_listening = True
-        self._looked_ms = None
-        self._look_at = 0.0
+        self._take_over(self._partitions.owned)
+        self._unread = self._owned
         while True:
             self._wake.clear()
             await self._look()
@@ -203,7 +204,7 @@ class Commands:
         if not await fleet.is_active(tx, device):
             raise _unknown(device)
         command, _ = self._encoded(new_id(), device, body, expires_ms)
-        await commands.add(tx, command)
+        await commands.add(tx, command, partition=partition_of(device))
         return command
 
     def _encoded(
@@ -306,35 +307,33 @@ class Commands:
         for command in self._pending.kept():
             if not self._partitions.owns(command.device):
                 self._pending.drop(command.id)
-        if owned - (self._owned or frozenset()):
-            self._looked_ms = None
-            self._look_at = 0.0
-            self._wake.set()
+        self._unread = self._unread & owned | owned - self._owned
         self._owned = owned
+        self._wake.set()
 
     async def _look(self) -> None:
-        """Take up what is unanswered: all of it after partitions were taken over, else the newest.
+        """Take up what is unanswered: all of partitions that were taken over, of others the newest.
 
         For the newest it is a safeguard, as whoever sends tells the owner.
         """
-        now = asyncio.get_running_loop().time()
-        if now < self._look_at:
-            return
-        self._look_at = now + IDLE_S
-        now_ms, looked_ms = self._clock.wall_ms(), self._looked_ms
-        self._looked_ms = now_ms
-        try:
-            with self._looking() as ended:
+        now, now_ms = asyncio.get_running_loop().time(), self._clock.wall_ms()
+        unread, is_time = self._unread, now >= self._look_at
+        known = self._owned - unread if is_time else frozenset()
+        left: list[Command] = []
+        with self._looking() as ended:
+            if unread or known:
                 async with self._database.read() as tx:
-                    left = await commands.unanswered(
-                        tx,
-                        now_ms=now_ms,
-                        since_ms=0 if looked_ms is None else looked_ms - LOOK_BACK_MS,
-                        is_wanted=self._partitions.owns,
-                    )
-        except BaseException:
-            self._looked_ms, self._look_at = None, 0.0
-            raise
+                    for partitions, since_ms in (
+                        (unread, 0),
+                        (known, max(1, self._looked_ms - LOOK_BACK_MS)),
+                    ):
+                        if partitions:
+                            left += await commands.unanswered(
+                                tx, now_ms=now_ms, partitions=partitions, since_ms=since_ms
+                            )
+        self._unread -= unread
+        if is_time:
+            self._look_at, self._looked_ms = now + IDLE_S, now_ms
         for command in left:
             self._take_up(command, ended)
 

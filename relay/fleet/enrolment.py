@@ -2,6 +2,10 @@
 
 A claim that replaces a doorbell needs that doorbell's old key as well, and revokes it: neither a
 copy of its card nor a stolen session of its owner is enough.
+
+A claim that was moved to another shard is led there (HeldElsewhere); so is a doorbell. A claim that
+a shard took with a doorbell is bound to it: its secret is known to all, the key that signs the
+request to nobody else. So that another key tries it gives no alarm.
 """
 
 import logging
@@ -12,9 +16,10 @@ from firmware.protocol.claims import Enrolment, EnrolmentRequest, replacement_me
 from firmware.protocol.encoding import WireError, b64u, unb64u
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.sealing import check_x25519
+from firmware.protocol.shards import arrival_secret
 from relay.base.clock import Clock
 from relay.config.settings import Config
-from relay.errors import BusUnavailable, ClaimReplayed, EnrolmentRefused
+from relay.errors import BusUnavailable, ClaimReplayed, EnrolmentRefused, HeldElsewhere
 from relay.fleet.ca import Authority, CertificateRequest, check_csr, ends_ms_of, pem_of
 from relay.fleet.claims import hash_of
 from relay.store import fleet
@@ -91,11 +96,17 @@ class EnrolmentService:
         claim = await fleet.get_claim(tx, secret_hash)
         if claim is None:
             raise EnrolmentRefused("claim", "this relay never gave out such a claim")
+        if claim.shard is not None:
+            raise HeldElsewhere(claim.shard)
         doorbell = await fleet.get(tx, csr.device)
+        if doorbell is not None and doorbell.shard is not None:
+            raise HeldElsewhere(doorbell.shard)
         if doorbell is not None and doorbell.revoked_ms is not None:
             raise EnrolmentRefused("revoked", "this doorbell was revoked; reset it first")
         if claim.used_ms is not None:
             if doorbell is None or claim.device != csr.device:
+                if secret_hash == hash_of(arrival_secret(claim.device or "")):
+                    raise EnrolmentRefused("claim", "this claim is another doorbell's")
                 raise ClaimReplayed(claim.device or "")
             if doorbell.sealing_key != request.sealing_key:
                 raise EnrolmentRefused("used", "the claim was used with another sealing key")
@@ -104,6 +115,8 @@ class EnrolmentService:
             )
         if now_ms >= claim.expires_ms:
             raise EnrolmentRefused("expired", "the claim is too old; get a new one")
+        if claim.device is not None:
+            _check_arrival(claim.device, csr, request, doorbell)
         if claim.replaces is not None:
             await self._replace(tx, claim.replaces, request, csr)
         await fleet.use_claim(tx, secret_hash, device=csr.device, used_ms=now_ms)
@@ -164,6 +177,18 @@ class _Issued:
     certificate_pem: str
     evidence_certificate_pem: str
     replaced: str | None
+
+
+def _check_arrival(
+    device: str, csr: CertificateRequest, request: EnrolmentRequest, doorbell: DoorbellRow | None
+) -> None:
+    """Refuse a claim that is bound to a doorbell of another shard to any other, and other keys."""
+    if csr.device != device:
+        raise EnrolmentRefused("claim", "this claim is another doorbell's")
+    if doorbell is None or doorbell.sealing_key != request.sealing_key:
+        raise EnrolmentRefused(
+            "sealing_key", "the doorbell has another sealing key than the other shard knew"
+        )
 
 
 def _check_sealing_key(text: str) -> None:

@@ -11,6 +11,7 @@ whoever itself was away for GONE_S, suspended or without the broker, knows nothi
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ BEAT_S = 1.0
 GONE_S = 3.0
 SETTLE_S = 0.25
 MAX_ALIVE_BYTES = 1024
+MAX_UNHEARD = 64
+"""Of so many that are gone it is known that they come back."""
 
 
 class Alive(Document, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -53,7 +56,9 @@ class Members:
         self._bus = bus
         self._roles = frozenset(roles)
         self._others: dict[str, _Heard] = {}
+        self._unheard: deque[str] = deque(maxlen=MAX_UNHEARD)
         self._handlers: list[Callable[[], None]] = []
+        self._return_handlers: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._is_listening = False
         self._is_settled = False
@@ -80,6 +85,11 @@ class Members:
         """Whether there is no other process."""
         return self.is_settled and not self._others
 
+    @property
+    def has_successors(self) -> bool:
+        """Whether each role of this process is another's as well."""
+        return all(self.with_role(role) - {self.id} for role in self._roles)
+
     def leads(self, role: str) -> bool:
         """Return whether this process is the one that does what one in a role is to do."""
         return min(self.with_role(role), default=None) == self.id
@@ -87,6 +97,10 @@ class Members:
     def on_change(self, handler: Callable[[], None]) -> None:
         """Call `handler` whenever somebody came or went, or this process lost its sight."""
         self._handlers.append(handler)
+
+    def on_return(self, handler: Callable[[], None]) -> None:
+        """Call `handler` when one is heard again that wasn't: what it said meanwhile is lost."""
+        self._return_handlers.append(handler)
 
     async def run(self) -> None:
         """Hear the others and be heard, until cancelled or after `leave`."""
@@ -157,6 +171,7 @@ class Members:
             for one in gone:
                 log.warning("relay process %s isn't heard any more", one)
                 del self._others[one]
+                self._unheard.append(one)
             if gone:
                 self._tell()
 
@@ -177,6 +192,11 @@ class Members:
         else:
             at_s = asyncio.get_running_loop().time()
             self._others[alive.id] = _Heard(roles=alive.roles, at_s=at_s)
+            if alive.id in self._unheard:
+                log.info("relay process %s is heard again", alive.id)
+                self._unheard.remove(alive.id)
+                for handler in self._return_handlers:
+                    handler()
         if alive.is_new and not self._is_leaving:
             with contextlib.suppress(BusUnavailable):  # it is connected again later
                 await self._say()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from firmware.protocol.encoding import new_id
-from relay.bus import PARTITIONS
+from relay.bus import PARTITIONS, partition_of
 from relay.errors import StoreError
 from relay.fleet.members import BEAT_S, MEMBER_ID_CHARS, Members
 from relay.store import partitions
@@ -24,18 +24,7 @@ log = logging.getLogger(__name__)
 
 INGEST = "ingest"
 
-_FNV_OFFSET = 0x811C9DC5
-_FNV_PRIME = 0x01000193
-
 Handler = Callable[[frozenset[int]], None]
-
-
-def partition_of(device: str) -> int:
-    """Return a doorbell's partition, as the broker computes it (`partition(16,1)`)."""
-    value = _FNV_OFFSET
-    for byte in device.encode():
-        value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFF
-    return value % PARTITIONS
 
 
 def owner_of(partition: int, members: Iterable[str]) -> str | None:
@@ -53,6 +42,11 @@ class Ownership(Protocol):
     @property
     def member(self) -> str:
         """The id of this process."""
+        ...
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The partitions of this process."""
         ...
 
     @property
@@ -78,6 +72,7 @@ class WholeFleet:
 
     def __init__(self) -> None:
         self.member = new_id()[:MEMBER_ID_CHARS]
+        self.owned = frozenset(range(PARTITIONS))
         self.is_alone = True
 
     def owns(self, device: str) -> bool:  # noqa: ARG002 (an Ownership)

@@ -17,7 +17,7 @@ from firmware.protocol.encoding import device_id_of, unb64u
 from firmware.protocol.passkeys import load_p256, verify_p256
 from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
 from relay.base.clock import Clock
-from relay.errors import RenewalRefused
+from relay.errors import HeldElsewhere, RenewalRefused
 from relay.fleet.ca import (
     Authority,
     CertificateRequest,
@@ -60,7 +60,10 @@ class RenewalService:
         self._clock = clock
 
     async def renew(self, request: RenewalRequest) -> Renewal:
-        """Return the doorbell's newest certificate, which may be a new one; or RenewalRefused."""
+        """Return the doorbell's newest certificate, which may be a new one.
+
+        Raises RenewalRefused, or HeldElsewhere for one that was moved to another shard.
+        """
         presented = check_renewal(request, self._authority)
         doorbell = await self._doorbell(presented.device)
         if presented.ends_ms < doorbell.certificate_ends_ms:
@@ -92,6 +95,8 @@ class RenewalService:
             doorbell = await fleet.get(tx, device)
         if doorbell is None:
             raise RenewalRefused("unknown", f"this relay doesn't know the doorbell: {NEW_CLAIM}")
+        if doorbell.shard is not None:
+            raise HeldElsewhere(doorbell.shard)
         if doorbell.revoked_ms is not None:
             raise RenewalRefused("revoked", "this doorbell was revoked; reset it first")
         return doorbell

@@ -4,7 +4,9 @@ First the database, then a word to every relay: each takes the doorbell into its
 and throws it off. So the callout never waits for the database, and a doorbell that slipped in
 between is thrown off too. A relay that lost the broker, or wasn't running, may have missed the word
 while the doorbell stayed connected: when it is back it reads the set anew, and throws off whom it
-didn't know of. What can't be thrown off now is tried again.
+didn't know of. What can't be read or thrown off now is tried again. A word that comes while the set
+is read isn't lost. A doorbell leaves the set only by such a reading: one that another shard gave
+back, of which `relay.fleet.shards` tells every relay.
 """
 
 import asyncio
@@ -13,13 +15,16 @@ import logging
 
 from relay.base.clock import Clock
 from relay.bus import Bus
-from relay.errors import BusUnavailable, UnknownDoorbell
+from relay.errors import BusUnavailable, UnknownDoorbell, said
 from relay.store import fleet
-from relay.store.database import Database
+from relay.store.database import AWAY, Database
 
 AT_ONCE = 16
+FIRST_AGAIN_S = 0.5
 AGAIN_S = 5.0
 BROKER_S = 10.0
+TAKEN_BACK = "taken_back"
+"""What relays are told when doorbells that were revoked here are this shard's again."""
 
 log = logging.getLogger(__name__)
 
@@ -32,30 +37,55 @@ class Revocations:
         self._database = database
         self._clock = clock
         self._devices: frozenset[str] = frozenset()
+        self._announced: frozenset[str] = frozenset()
+        """Since the set was last begun to be read."""
         self._connected: set[str] = set()
         """Who may be connected still."""
         self._wake = asyncio.Event()
+        self._is_unsure = asyncio.Event()
 
     def is_revoked(self, device: str) -> bool:
         """Return whether a doorbell is to be refused."""
         return device in self._devices
 
     async def start(self) -> None:
-        """Load the set, before the callout answers anything, and listen for more."""
-        await self.reload()
-        self._bus.on_reconnected(self.reload)
+        """Listen for revocations, and load those before, until the callout may answer anything."""
+        self._bus.on_reconnected(self._be_unsure)
         await self._bus.on_revocation(self._take)
+        await self._bus.on_relays(TAKEN_BACK, self._on_taken_back)
+        await self.reload()
 
     async def reload(self) -> None:
-        """Read the set from the database; newly revoked doorbells are queued for disconnection."""
-        async with self._database.read() as tx:
-            devices = await fleet.revoked_devices(tx)
+        """Read the set from the database, however long it takes; who is new in it is thrown off."""
+        self._is_unsure.clear()
+        wait_s = FIRST_AGAIN_S
+        while True:
+            self._announced = frozenset()
+            try:
+                async with self._database.read() as tx:
+                    devices = await fleet.revoked_devices(tx)
+            except AWAY as error:
+                log.warning("who is revoked can't be read, tried again: %s", said(error))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, AGAIN_S)
+            else:
+                break
         self._connected |= devices - self._devices
-        self._devices = devices
+        self._devices = devices | self._announced
         self._wake.set()
 
     async def run(self) -> None:
         """Disconnect revoked doorbells until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reload_if_unsure(), name="who is revoked")
+            group.create_task(self._throw_off_all(), name="throwing off")
+
+    async def _reload_if_unsure(self) -> None:
+        while True:
+            await self._is_unsure.wait()
+            await self.reload()
+
+    async def _throw_off_all(self) -> None:
         while True:
             self._wake.clear()
             left = sorted(self._connected)
@@ -69,8 +99,19 @@ class Revocations:
         """Revoke a doorbell for good, or raise UnknownDoorbell."""
         await revoke(device, bus=self._bus, database=self._database, clock=self._clock)
 
+    def may_have_missed(self) -> None:
+        """Read the set anew: another relay wasn't heard for a while."""
+        self._is_unsure.set()
+
+    async def _be_unsure(self) -> None:
+        self._is_unsure.set()  # what was announced while the broker was away is lost
+
+    async def _on_taken_back(self, _subject: str, _data: bytes) -> None:
+        self._is_unsure.set()
+
     async def _take(self, device: str) -> None:
         self._devices |= {device}
+        self._announced |= {device}
         self._connected.add(device)
         self._wake.set()
 
@@ -86,7 +127,7 @@ class Revocations:
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:
-    """Revoke a doorbell and publish it over a connected bus."""
+    """Revoke a doorbell and publish it over a connected bus; UnknownDoorbell, BusUnavailable."""
     await _record(device, database=database, clock=clock)
     await bus.announce_revocation(device)
 
@@ -107,8 +148,18 @@ async def revoke_beside(
     await bus.announce_revocation(device)
 
 
+async def announce_taken_back(bus: Bus) -> None:
+    """Have every relay read anew who is revoked: doorbells came back from another shard."""
+    await bus.publish_to_relays(TAKEN_BACK, b"")
+
+
 async def _record(device: str, *, database: Database, clock: Clock) -> None:
     async with database.begin() as tx:
-        if await fleet.get(tx, device) is None:
+        doorbell = await fleet.get(tx, device)
+        if doorbell is None:
             raise UnknownDoorbell(f"no doorbell {device} is enrolled here")
+        if doorbell.shard is not None:
+            raise UnknownDoorbell(
+                f"doorbell {device} was moved to shard {doorbell.shard}: revoke it there"
+            )
         await fleet.revoke(tx, device, revoked_ms=clock.wall_ms())

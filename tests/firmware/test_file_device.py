@@ -54,10 +54,15 @@ def heard(folder: Path) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(float)
 
 
-def holds_hz(samples: np.ndarray, frequency_hz: int) -> bool:
+def strength_at(samples: np.ndarray, frequency_hz: int) -> float:
+    """Return how strong a frequency is, as a multiple of the median."""
     spectrum = np.abs(np.fft.rfft(samples)) / max(1, len(samples))
     at = round(frequency_hz * len(samples) / SAMPLE_RATE)
-    return bool(spectrum[at - 3 : at + 4].max() > 20 * np.median(spectrum))
+    return float(spectrum[at - 3 : at + 4].max() / np.median(spectrum))
+
+
+def holds_hz(samples: np.ndarray, frequency_hz: int) -> bool:
+    return strength_at(samples, frequency_hz) > 20
 
 
 async def test_a_press_chimes_into_the_file_if_the_settings_say_so(
@@ -81,8 +86,8 @@ async def test_a_quick_reply_is_heard_in_the_file(make: Make, tmp_path: Path) ->
     reply = await replies.add_recording("Coming", wav)
     await replies.play(reply.id)
     samples = heard(tmp_path)
-    assert holds_hz(samples, 440)
-    assert not holds_hz(samples, 700)
+    # A block that came late, on a busy machine, clicks: all frequencies are in that, and weak.
+    assert strength_at(samples, 440) > 20 * strength_at(samples, 700)
 
 
 async def test_a_file_hears_nobody(make: Make, tmp_path: Path) -> None:

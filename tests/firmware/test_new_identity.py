@@ -6,10 +6,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from firmware.config.settings import Config, LogConfig
 from firmware.enrolment.client import Enroller, load_enrolment
 from firmware.enrolment.cloned_identity import ClonedIdentity
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.new_identity import NewIdentity
+from firmware.enrolment.shard_policy import ShardRecord, note_number, policy_in_force, seen_number
 from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable
 from firmware.protocol.claims import (
     Claim,
@@ -19,7 +21,7 @@ from firmware.protocol.claims import (
     replacement_message,
 )
 from firmware.protocol.commands import CardCloned
-from firmware.protocol.encoding import decode, unb64u
+from firmware.protocol.encoding import decode, sha256_hex, unb64u
 from firmware.protocol.passkeys import verify_p256
 from firmware.system.factory_reset import (
     FILES,
@@ -59,6 +61,8 @@ class Bench:
             source=random.Random(1),
         ).enrol()
         await self.identity.on_card_cloned(CardCloned())
+        for name in ("shard.json", "shard-policy.txt", "shard-directory.json"):
+            (self.folder / name).write_text("shard b's")
         return self.again(old)
 
     def again(self, old: Enrolment) -> NewIdentity:
@@ -146,6 +150,23 @@ async def test_a_link_gives_a_new_identity_and_the_next_start_wipes_the_old(benc
     assert finish_wipe(bench.folder)
     assert is_new(bench)
     assert not finish_wipe(bench.folder)
+
+
+async def test_a_new_identity_stays_in_the_shard_that_the_old_one_was_led_to(bench: Bench) -> None:
+    """Seen to fail: it followed the card's policy, and asked the other shard for its register."""
+    identity = await bench.open()
+    card = bench.folder / "policy.txt"
+    card.write_bytes(b"the card's")
+    record = ShardRecord(shard="b", card_policy=sha256_hex(b"the card's"))
+    (bench.folder / "shard-policy.txt").write_bytes(b"shard b's")
+    (bench.folder / "shard.json").write_bytes(record.encode())
+    (bench.folder / "shard-directory.json").unlink()
+    note_number(bench.folder, 9)
+    await identity.take(bench.link())
+    assert finish_wipe(bench.folder)
+    config = Config(data_dir=bench.folder, log=LogConfig(policy_path=card))
+    assert policy_in_force(config).read_bytes() == b"shard b's"
+    assert seen_number(bench.folder) == 9
 
 
 async def test_the_old_key_signs_for_the_new_one(bench: Bench) -> None:

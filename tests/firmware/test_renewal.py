@@ -12,6 +12,7 @@ from cryptography import x509
 
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.renewal import LONGEST_WAIT_S, CertificateRenewal
+from firmware.errors import ClaimRefused, EnrolmentError, RelayUnreachable, ShardRefused
 from firmware.protocol.encoding import decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
@@ -38,6 +39,8 @@ class Bench:
         self.starts = dt.datetime.now(dt.UTC).replace(microsecond=0)
         self.clock = ManualClock(wall_ms=int(self.starts.timestamp() * 1000))
         self.requests: list[RenewalRequest] = []
+        self.arrivals = 0
+        self.refusal: EnrolmentError | None = None
         self.answer: Callable[[], httpx2.Response] = self.renewed
         (folder / "ca.pem").write_text(self.ca.pem)
         (folder / "certificate.pem").write_text(self.certificate(self.starts))
@@ -52,7 +55,14 @@ class Bench:
             link=self.link,
             clock=self.clock,
             source=random.Random(1),
+            moves=self,
         )
+
+    async def take(self, _body: bytes) -> None:
+        """Follow the relay to another shard, as `ShardMove` does."""
+        self.arrivals += 1
+        if self.refusal is not None:
+            raise self.refusal
 
     def certificate(self, starts: dt.datetime, ca: FleetCa | None = None) -> str:
         csr = self.keys.signer.certificate_request(self.keys.device)
@@ -191,3 +201,45 @@ async def test_an_answer_that_is_no_newer_certificate_of_ours_is_not_kept(
     await bench.renewal.look()
     assert len(bench.requests) == 1
     assert bench.stored == before
+
+
+async def looked(bench: Bench, hours: float) -> list[float]:
+    """Look as often as it wants to, for so long; return the waits."""
+    waits_s, end_ns = [], bench.clock.monotonic_ns() + int(hours * 3600 * 1e9)
+    while bench.clock.monotonic_ns() < end_ns:
+        waits_s.append(await bench.renewal.look())
+        bench.clock.advance(waits_s[-1])
+    return waits_s
+
+
+@pytest.mark.parametrize(
+    "refusal", [ClaimRefused("claim", "no such claim"), RelayUnreachable("https://b.test", "no")]
+)
+async def test_another_shard_that_has_not_taken_it_yet_is_asked_each_minute_for_an_hour(
+    bench: Bench, refusal: EnrolmentError
+) -> None:
+    """Seen to fail: after the first refusal it waited for 20 minutes, and then for hours."""
+    bench.link.is_online = False
+    bench.answer = lambda: httpx2.Response(421, content=b"{}")
+    bench.refusal = refusal
+    bench.renewal.on_refused()
+    waits_s = await looked(bench, hours=1)
+    assert 45 <= min(waits_s[:-1]) <= max(waits_s[:-1]) <= 75
+    assert bench.arrivals == len(waits_s) > 40
+    assert not bench.renewal.present_troubles
+    assert min(await looked(bench, hours=24)) >= 10 * 60
+    bench.refusal = None
+    await bench.renewal.look()
+    bench.link.is_online = True
+    arrivals = bench.arrivals
+    await looked(bench, hours=3)
+    assert bench.arrivals == arrivals
+
+
+async def test_a_directory_that_does_not_count_is_not_asked_about_each_minute(bench: Bench) -> None:
+    bench.link.is_online = False
+    bench.answer = lambda: httpx2.Response(421, content=b"{}")
+    bench.refusal = ShardRefused("expired", "it has ended")
+    bench.renewal.on_refused()
+    assert min(await looked(bench, hours=1)) >= 10 * 60
+    assert bench.renewal.present_troubles == ["certificate"]

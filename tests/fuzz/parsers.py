@@ -47,6 +47,7 @@ from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtrac
 from firmware.protocol.register.register_file import encode_register, parse_register
 from firmware.protocol.renewals import RenewalRequest, renewal_message
 from firmware.protocol.requests import SignedRequest, parse_request
+from firmware.protocol.shards import Elsewhere, open_directory, parse_signers
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.policy import parse_policy
 from firmware.protocol.tlog.proof import parse_proof
@@ -70,6 +71,7 @@ from tests.fakes.signed_clip import SignedShelf
 from tests.fakes.wifi_codes import WifiPeople, usual_text
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
+from tests.vectors.make_shards import MADE_MS, shard_vectors
 
 Again = Callable[[bytes], bytes | None]
 
@@ -258,9 +260,23 @@ def parsers() -> dict[str, Parser]:
             seeds=(public_text(bytes(32)).encode(),), parse=_text(parse_public_text)
         ),
         "renewal": _renewal(),
+        "shards": _shards(),
         "door-notice": Parser(seeds=(NoticeWriter().tell(DEVICE).encode(),), parse=_door_notice),
         **_pairing_parsers(),
     }
+
+
+def _shards() -> Parser:
+    """A directory of shards as a relay hands it over, held to the keys of a card."""
+    vectors = shard_vectors()
+    signers = parse_signers(f"{vectors['signers']}\n".encode())
+    assert signers is not None
+
+    def parse(data: bytes) -> None:
+        answer = decode(Elsewhere, data)
+        open_directory(answer.directory.encode(), signers, now_ms=MADE_MS, known_number=0)
+
+    return Parser(seeds=(str(vectors["elsewhere"]).encode(),), parse=parse)
 
 
 def _door_notice(data: bytes) -> None:

@@ -158,7 +158,7 @@ async def _write_and_fail(database: Database) -> None:
 async def test_a_newer_schema_is_refused_and_left_alone(made: Path) -> None:
     path = made / "relay.sqlite3"
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE schema_version SET version = 99")
+        raw.execute("UPDATE schema_version SET version = 99, compatible_from = 99")
     with pytest.raises(SchemaTooNew, match="99"):
         await Database.open(path)
 

@@ -1,0 +1,229 @@
+"""Doorbells leave one shard's database and come to another's: whole households, all or none."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from firmware.protocol.shards import arrival_secret
+from relay.base.clock import SystemClock
+from relay.cli.shard_commands import check_directory
+from relay.errors import (
+    ClaimReplayed,
+    EnrolmentRefused,
+    HeldElsewhere,
+    ShardMoveRefused,
+    UnknownDoorbell,
+)
+from relay.fleet.revocation import revoke
+from relay.store import fleet, people
+from tests.fakes.bus import RememberingBus
+from tests.relay.doorbells import csr_of, enrolment_request, id_of
+from tests.relay.shard_databases import Shard, directory_of, moved, shard_databases
+
+
+@pytest.fixture
+async def shards(tmp_path: Path) -> AsyncIterator[tuple[Shard, Shard]]:
+    async with shard_databases(tmp_path) as made:
+        yield made
+
+
+async def test_a_household_goes_with_its_people_and_its_age(shards: tuple[Shard, Shard]) -> None:
+    a, b = shards
+    device = await a.enrol()
+    account_id = await a.add_owner(device)
+    before = await a.doorbell(device)
+    assert before is not None
+    taken = await b.moves.take(io.BytesIO(await moved(a, device)))
+    assert taken.devices == (device,)
+    left, came = await a.doorbell(device), await b.doorbell(device)
+    assert left is not None
+    assert came is not None
+    assert (left.shard, left.revoked_ms is None) == ("b", False)
+    assert (came.shard, came.revoked_ms) == (None, None)
+    assert came.enrolled_ms == before.enrolled_ms
+    assert came.certificate_pem == ""  # it isn't certified here before it comes
+    async with b.database.read() as tx:
+        assert await people.find_account(tx, account_id)
+        assert len(await people.list_credentials(tx, account_id)) == 1
+
+
+async def test_the_doorbell_itself_arrives_and_no_other(shards: tuple[Shard, Shard]) -> None:
+    a, b = shards
+    device = await a.enrol()
+    row = await a.doorbell(device)
+    assert row is not None
+    await b.moves.take(io.BytesIO(await moved(a, device)))
+    secret, key = arrival_secret(device), a.keys[device]
+    with pytest.raises(EnrolmentRefused, match="another doorbell's"):
+        await b.enrolling.enrol(enrolment_request(secret, ec.generate_private_key(ec.SECP256R1())))
+    with pytest.raises(EnrolmentRefused, match="another sealing key"):
+        await b.enrolling.enrol(enrolment_request(secret, key))
+    own = {"csr_pem": csr_of(key, id_of(key)), "sealing_key": row.sealing_key}
+    enrolment = await b.enrolling.enrol(enrolment_request(secret, key, **own))
+    assert (enrolment.device, enrolment.relay_url) == (device, b.config.public_url)
+    again = await b.enrolling.enrol(enrolment_request(secret, key, **own))
+    assert again.certificate_pem == enrolment.certificate_pem  # its answer may have been lost
+
+
+async def test_a_stranger_who_tries_a_moved_doorbells_claim_alarms_nobody(
+    shards: tuple[Shard, Shard],
+) -> None:
+    """Seen to fail: its owners and the operator were told that somebody else had tried it."""
+    a, b = shards
+    device = await a.enrol()
+    row = await a.doorbell(device)
+    assert row is not None
+    await b.moves.take(io.BytesIO(await moved(a, device)))
+    own, secret = {"sealing_key": row.sealing_key}, arrival_secret(device)
+    await b.enrolling.enrol(enrolment_request(secret, a.keys[device], **own))
+    stranger = enrolment_request(secret, ec.generate_private_key(ec.SECP256R1()))
+    with pytest.raises(EnrolmentRefused) as refusal:
+        await b.enrolling.enrol(stranger)
+    assert not isinstance(refusal.value, ClaimReplayed)
+    async with b.database.read() as tx:
+        assert await fleet.replayed_claims(tx, since_ms=0) == {}
+
+
+async def test_an_unused_claim_goes_along_and_leads_there(shards: tuple[Shard, Shard]) -> None:
+    a, b = shards
+    secret, key = await a.claim(), ec.generate_private_key(ec.SECP256R1())
+    taken = await b.moves.take(io.BytesIO(await moved(a, has_claims=True)))
+    assert taken.claims == 1
+    with pytest.raises(HeldElsewhere) as led:
+        await a.enrolling.enrol(enrolment_request(secret, key))
+    assert led.value.shard == "b"
+    assert (await b.enrolling.enrol(enrolment_request(secret, key))).device == id_of(key)
+
+
+async def test_an_owners_doorbells_are_not_torn_apart(shards: tuple[Shard, Shard]) -> None:
+    a, _ = shards
+    first, second = await a.enrol(), await a.enrol()
+    await a.add_owner(first, second)
+    with pytest.raises(ShardMoveRefused, match="go together"):
+        await moved(a, first)
+    assert await a.moves.choose(1) == []
+    assert await a.moves.choose(2) == sorted([first, second])
+
+
+async def test_a_doorbell_goes_back_but_a_revoked_one_does_not(
+    shards: tuple[Shard, Shard],
+) -> None:
+    a, b = shards
+    device = await a.enrol()
+    file = await moved(a, device)
+    await b.moves.take(io.BytesIO(file))
+    with pytest.raises(ShardMoveRefused, match="here already"):
+        await b.moves.take(io.BytesIO(file))
+    back = await moved(b, device, to="a")
+    await a.moves.take(io.BytesIO(back))
+    row = await a.doorbell(device)
+    assert row is not None
+    assert (row.shard, row.revoked_ms) == (None, None)
+    async with a.database.begin() as tx:
+        await fleet.revoke(tx, device, revoked_ms=1)
+    with pytest.raises(ShardMoveRefused, match="was revoked"):
+        await a.moves.take(io.BytesIO(back))
+
+
+async def test_a_doorbell_that_was_moved_is_revoked_where_it_is(
+    shards: tuple[Shard, Shard],
+) -> None:
+    a, b = shards
+    device, bus, clock = await a.enrol(), RememberingBus(), SystemClock()
+    row = await a.doorbell(device)
+    assert row is not None
+    file = await moved(a, device)
+    await b.moves.take(io.BytesIO(file))
+    with pytest.raises(UnknownDoorbell, match="moved to shard b: revoke it there"):
+        await revoke(device, bus=bus, database=a.database, clock=clock)
+    async with b.database.begin() as tx:
+        await fleet.revoke(tx, device, revoked_ms=clock.wall_ms())
+    own = {"sealing_key": row.sealing_key}
+    with pytest.raises(EnrolmentRefused, match="was revoked"):
+        await b.enrolling.enrol(enrolment_request(arrival_secret(device), a.keys[device], **own))
+
+
+@pytest.mark.parametrize(
+    ("days", "by", "why"),
+    [
+        (0, 2, "has ended: .*shard directory make"),
+        (6, 2, "ends within 7 days.*shard directory make"),
+        (90, 1, "1 of the keys .* 2 must"),
+    ],
+)
+async def test_no_doorbell_is_given_up_that_would_be_led_nowhere(
+    shards: tuple[Shard, Shard], days: int, by: int, why: str
+) -> None:
+    a, b = shards
+    device = await a.enrol()
+    a.directory_path.write_bytes(a.signing.note(directory_of(a, b, days=days), by=by))
+    with pytest.raises(ShardMoveRefused, match=why):
+        await moved(a, device)
+    row = await a.doorbell(device)
+    assert row is not None
+    assert row.revoked_ms is None
+
+
+@pytest.mark.parametrize(("days", "is_soon"), [(29, True), (31, False)])
+async def test_the_check_says_that_a_directory_ends_soon(
+    shards: tuple[Shard, Shard], capsys: pytest.CaptureFixture[str], *, days: int, is_soon: bool
+) -> None:
+    a, b = shards
+    note, policy = a.directory_path, a.directory_path.with_name("policy.txt")
+    policy.write_bytes(a.signing.policy(b""))
+    note.write_bytes(a.signing.note(directory_of(a, b, days=days)))
+    check_directory(note, policy, 0)
+    assert ("ends within 30 days" in capsys.readouterr().err) == is_soon
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda lines: lines[:-1], "cut off"),
+        (lambda lines: [lines[0], *lines[2:]], "of an account that the file doesn't have"),
+        (lambda lines: [*lines[:3], *lines[4:]], "can't be stored"),
+        (lambda lines: [*lines[:-2], lines[-1]], "should have"),
+        (lambda lines: [*lines, lines[-1]], "goes on"),
+        (lambda lines: [lines[0].replace(b'"b"', b'"c"'), *lines[1:]], "go to shard c"),
+        (lambda lines: [lines[0], b"{}", *lines[1:]], "no file of moved"),
+        (lambda lines: [lines[0], _admin(), *lines[1:]], "is no row"),
+        (lambda _lines: [b"[" * 2_000_000], "over"),
+    ],
+)
+async def test_a_spoilt_file_changes_nothing(
+    shards: tuple[Shard, Shard], spoil: object, why: str
+) -> None:
+    a, b = shards
+    device = await a.enrol()
+    await a.add_owner(device)
+    lines = (await moved(a, device)).splitlines()
+    file = b"\n".join(spoil(lines)) + b"\n"  # type: ignore[operator]
+    with pytest.raises(ShardMoveRefused, match=why):
+        await b.moves.take(io.BytesIO(file))
+    assert await b.doorbell(device) is None
+
+
+def _admin() -> bytes:
+    row = {
+        "id": "x",
+        "role": "admin",
+        "agency": None,
+        "name": "Eve",
+        "created_ms": 1,
+        "email": None,
+    }
+    row |= {"suspended_ms": None, "suspended_by": None, "keep_event_days": None}
+    return json.dumps({"table": "accounts", "row": row}).encode()
+
+
+async def test_a_moved_doorbell_that_enrols_is_led_there(shards: tuple[Shard, Shard]) -> None:
+    a, _ = shards
+    device = await a.enrol()
+    await moved(a, device)
+    with pytest.raises(HeldElsewhere) as led:  # seen to fail ("reset it first") without its check
+        await a.enrolling.enrol(enrolment_request(await a.claim(), a.keys[device]))
+    assert led.value.shard == "b"
