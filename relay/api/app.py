@@ -10,6 +10,7 @@ from relay.api import (
     accounts,
     credit,
     doorbells,
+    event_retention,
     feed,
     heatmap,
     live,
@@ -41,6 +42,7 @@ def build_api(services: ApiServices) -> FastAPI:
     for module in (
         accounts,
         account_deletion,
+        event_retention,
         sessions,
         reads,
         pairing,

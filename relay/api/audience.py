@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from relay.base.clock import Clock
 from relay.people.sessions import Sessions
-from relay.store import events, guests, people, routing, thumbnails
-from relay.store.database import Database
+from relay.store import events, thumbnails
+from relay.store.audiences import rights_in
+from relay.store.database import Database, Snapshot
 from relay.store.events import LAST_MS, EventRow, is_guests
 from relay.store.guests import GuestRow
 from relay.store.people import Account
@@ -74,16 +75,17 @@ class Missed:
 
 async def find_audience(database: Database, account: Account, *, now_ms: int) -> Audience:
     """Return an account's audience."""
-    async with database.read() as tx:
-        credentials = await people.list_credentials(tx, account.id)
-        own = frozenset(row.device for row in await routing.list_linked(tx, account.id))
-        seen = await guests.of_account(tx, account.id, now_ms=now_ms)
-    rights = tuple(one.guest for one in seen if one.guest.device not in own)
+    return await database.look(lambda snapshot: audience_in(snapshot, account, now_ms=now_ms))
+
+
+def audience_in(snapshot: Snapshot, account: Account, *, now_ms: int) -> Audience:
+    """Return an account's audience."""
+    rights = rights_in(snapshot, account.id, now_ms=now_ms)
     return Audience(
-        own=own,
-        credential_ids=frozenset(row.credential_id for row in credentials),
-        guests=rights,
-        ends_ms=min((one.until_ms for one in rights), default=LAST_MS),
+        own=rights.own,
+        credential_ids=rights.credential_ids,
+        guests=rights.guests,
+        ends_ms=min((one.until_ms for one in rights.guests), default=LAST_MS),
     )
 
 
@@ -102,10 +104,14 @@ class SessionSource:
 
     async def audience(self) -> Audience | None:
         """Return what the session's account may hear now; None for nobody signed in."""
-        session = await self._sessions.find(self._token, "owner")
-        if session is None:
+        now_ms = self.wall_ms()
+        looked = await self._sessions.look_as_owner(
+            self._token,
+            lambda snapshot, session: audience_in(snapshot, session.account, now_ms=now_ms),
+        )
+        if looked is None:
             return None
-        found = await find_audience(self._database, session.account, now_ms=self.wall_ms())
+        session, found = looked
         return Audience(
             own=found.own,
             credential_ids=found.credential_ids,

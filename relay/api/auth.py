@@ -1,4 +1,7 @@
-"""Authentication by `Authorization: Bearer TOKEN`, for owners only."""
+"""Authentication by `Authorization: Bearer TOKEN`, for owners only.
+
+Dependencies are coroutines, also those that wait for nothing: FastAPI calls any other on a thread.
+"""
 
 from typing import Annotated, Any
 
@@ -13,7 +16,7 @@ from relay.store.people import Account
 from relay.store.sessions import Session
 
 
-def services_of(request: Request) -> ApiServices:
+async def services_of(request: Request) -> ApiServices:
     """Return the app's dependencies."""
     services: ApiServices = request.app.state.services
     return services
@@ -36,7 +39,9 @@ PUBLIC: dict[str, Any] = {"security": []}  # Any: OpenAPI's own
 """Marks a route of the description as one that needs no token."""
 
 
-def bearer_token(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(SIGNED_IN)]) -> str:
+async def bearer_token(
+    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(SIGNED_IN)],
+) -> str:
     """Return the token in the header, or raise 401."""
     if sent is None or not sent.credentials:
         raise ApiError(401, "unauthenticated", "sign in first")
@@ -46,7 +51,7 @@ def bearer_token(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(SI
 Token = Annotated[str, Depends(bearer_token)]
 
 
-def calling(request: Request) -> Caller:
+async def calling(request: Request) -> Caller:
     """Return the caller's address (as trusted proxies report it) and browser in short."""
     address = None if request.client is None else request.client.host
     return caller_of(address, request.headers.get("user-agent", ""))
@@ -57,7 +62,7 @@ Calling = Annotated[Caller, Depends(calling)]
 
 async def session_of(request: Request, services: Services, token: Token) -> Session:
     """Return the owner's session that the token belongs to, or raise 401."""
-    session = await services.sessions.find(token, "owner")
+    session = await services.sessions.find_owner(token)
     if session is None:
         raise ApiError(401, "unauthenticated", "sign in again")
     charge(request.state, session.account.id)

@@ -8,15 +8,22 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.encoding import DEVICE_ID_PATTERN
 from relay.api.audience import SessionSource, find_audience
 from relay.api.auth import OwnDoorbell, Owner, SeenDoorbell, Services, Token
 from relay.api.cursors import MAX_CURSOR_CHARS, read_cursors, write_cursors
 from relay.api.errors import ApiError, not_found
+from relay.api.event_list import (
+    BEFORE_DEVICE,
+    MAX_LISTED,
+    MAX_SEQ,
+    USUALLY_LISTED,
+    EventListAsked,
+    events_in,
+)
 from relay.api.ids import BrowserId
 from relay.api.stream import event_object, health_object, is_for_browser, stream
 from relay.base.allowances import RateExceeded
-from relay.store import commands, events, fleet, thumbnails
+from relay.store import commands, events, fleet
 from relay.store.guests import GuestDoorbell
 
 router = APIRouter()
@@ -166,35 +173,26 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
     )
 
 
-@router.get("/events")
+@router.get("/events", response_model=EventsOut)
 async def list_events(
     services: Services,
     owner: Owner,
-    before_seq: Annotated[int | None, Query(ge=0, le=2**53)] = None,
-    before_device: Annotated[str, Query(pattern=f"({DEVICE_ID_PATTERN})|^$")] = "",
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> EventsOut:
+    before_seq: Annotated[int | None, Query(ge=0, le=MAX_SEQ)] = None,
+    before_device: Annotated[str, Query(pattern=BEFORE_DEVICE)] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = USUALLY_LISTED,
+) -> Response:
     """Return the events of the caller's doorbells, newest first.
 
     Pages go by `relay_seq` and, as two doorbells may have the same, by doorbell.
     """
-    audience = await find_audience(services.database, owner, now_ms=services.clock.wall_ms())
-    async with services.database.read() as tx:
-        rows = await events.newest(
-            tx,
-            sorted(audience.own),
-            credential_ids=sorted(audience.credential_ids),
-            guests=audience.guests,
-            before_seq=before_seq,
-            before_device=before_device,
-            limit=limit,
-        )
-        pictured = await thumbnails.having(
-            tx, [row.event.id for row in rows], now_ms=services.clock.wall_ms()
-        )
-    return EventsOut(
-        events=[event_object(row, has_thumbnail=row.event.id in pictured) for row in rows]
+    asked = EventListAsked(
+        before_seq=msgspec.UNSET if before_seq is None else before_seq,
+        before_device=before_device,
+        limit=limit,
     )
+    now_ms = services.clock.wall_ms()
+    body = await services.database.look(lambda at: events_in(at, owner, asked, now_ms))
+    return Response(body, media_type="application/json")
 
 
 @router.get("/notes")

@@ -15,6 +15,7 @@ from relay.errors import (
     NotCloned,
     ObjectStoreError,
     RelayError,
+    StoreError,
     UnknownDoorbell,
 )
 from relay.feed.rules import FeedRefused, RefusalName
@@ -23,6 +24,7 @@ from relay.heatmap.errors import ReportRefused
 from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
+from relay.people.event_retention import TooManyDays
 from relay.people.pairing import DoorbellBusy, PairingRefused
 
 FEED_STATUSES: dict[RefusalName, int] = {
@@ -54,10 +56,10 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     for kind in (ApiError, RelayError, WireError):
-        app.add_exception_handler(kind, _on_known)
+        app.add_exception_handler(kind, answer_known)
 
 
-async def _on_known(_request: Request, error: Exception) -> JSONResponse:
+async def answer_known(_request: Request, error: Exception) -> JSONResponse:
     status, code = _classify(error)
     answer = _answer(status, code, str(error))
     if isinstance(error, RateExceeded):
@@ -73,6 +75,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 403 if error.reason == "demo_passkey" else 400, error.reason
         case DoorbellBusy():
             return 409, "pairing_busy"
+        case TooManyDays():
+            return 409, "too_many_days"
         case PairingRefused():
             return 409, "pairing"
         case ReportRefused():
@@ -95,7 +99,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 409, "not_cloned"
         case UnknownDoorbell():
             return 404, "not_found"
-        case BusUnavailable() | ObjectStoreError():
+        case BusUnavailable() | ObjectStoreError() | StoreError():
             return 503, "unavailable"
         case _:
             return 422, "invalid"

@@ -368,7 +368,7 @@ async def maybe_owner(
     """Return the owner who asks, None for anybody without a session."""
     if sent is None or not sent.credentials:
         return None
-    session = await services.sessions.find(sent.credentials, "owner")
+    session = await services.sessions.find_owner(sent.credentials)
     if session is None:
         return None
     charge(request.state, session.account.id)

@@ -18,6 +18,7 @@ from relay.notify.hub import Hub
 from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.account_deletion import AccountDeletion
 from relay.people.ceremonies import Ceremonies
+from relay.people.event_retention import EventRetention
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.reads import Reads
@@ -55,6 +56,7 @@ class ApiServices:
     example_town: str
     ceremonies: Ceremonies
     account_deletion: AccountDeletion
+    event_retention: EventRetention
     sessions: Sessions
     viewers: ViewerTokens
     pairings: Pairings

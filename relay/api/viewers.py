@@ -77,7 +77,7 @@ async def viewer(
 
     The token is an owner's, a guest's or one of a player's; anything else is 401 or 404.
     """
-    session = await services.sessions.find(token, "owner")
+    session = await services.sessions.find_owner(token)
     if session is not None:
         await seen_doorbell(device, services, session.account)
         return session.account.id

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +16,9 @@ from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError
 from firmware.protocol.renewals import Renewal, RenewalRequest
 from relay.api.app import build_api
+from relay.api.event_list import EventList
 from relay.api.services import ApiServices
+from relay.app.doorbell_routes import doorbell_routes, lead_elsewhere
 from relay.app.probes import PROBES, Health, Readiness, probe_routes
 from relay.base.clock import Clock, SimulatedClock, SystemClock
 from relay.base.metrics import Metrics
@@ -23,7 +26,7 @@ from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.base.request_ids import HEADER as NUMBER_HEADER
 from relay.config.settings import NO_LIMITS, LimitsConfig
 from relay.custody.errors import PolicyUnbound, TextNotAgreed
-from relay.errors import EnrolmentRefused, RenewalRefused
+from relay.errors import EnrolmentRefused, HeldElsewhere, RenewalRefused
 from relay.feed.pictures import MAX_BYTES as MAX_PICTURE_BYTES
 from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
@@ -35,7 +38,6 @@ from relay.web.json_responses import (
     error_json,
     is_file,
     is_form,
-    read_json,
     wants_json,
 )
 from relay.web.public.app import PublicFace
@@ -74,6 +76,8 @@ class HttpServices:
     check_health: Callable[[], Awaitable[Health]]
     check_ready: Callable[[], Awaitable[Readiness]]
     log_routes: Sequence[Route] = ()
+    shard_directory_path: Path | None = None
+    """The signed directory of shards, where doorbells may be another's."""
     town_clock: SimulatedClock | None = None
     limits: LimitsConfig = NO_LIMITS
     limits_clock: Clock = field(default_factory=SystemClock)
@@ -83,7 +87,7 @@ class HttpServices:
 def build_http(services: HttpServices) -> ASGIApp:
     """Return the app that a server runs."""
     api = CORSMiddleware(
-        TownTime(build_api(services.api), services.town_clock),
+        TownTime(EventList(build_api(services.api), services.api), services.town_clock),
         allow_origins=list(services.owner_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
@@ -100,8 +104,7 @@ def build_http(services: HttpServices) -> ASGIApp:
         routes=[
             Mount("/api/v1", api),
             Mount("/static", PageFiles()),
-            Route("/enrol", _enrol(services.enrol), methods=["POST"]),
-            Route("/renew", _renew(services.renew), methods=["POST"]),
+            *doorbell_routes(services.enrol, services.renew),
             *probe_routes(services.check_health, services.check_ready),
             *services.log_routes,
             *OnboardingPages(services.onboarding).routes(),
@@ -115,6 +118,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             WireError: _on_error(services.public),
             EnrolmentRefused: _on_error(services.public),
             RenewalRefused: _on_error(services.public),
+            HeldElsewhere: lead_elsewhere(services.shard_directory_path),
             TextNotAgreed: _on_error(services.public),
             PolicyUnbound: _on_error(services.public),
             Exception: on_unexpected_error(services.public.pages),
@@ -152,26 +156,6 @@ class _Faces:
         face = self._faces.get("/" + path.removeprefix("/").partition("/")[0], self._public)
         scope.get(FACE_SCOPES, []).append(scope)
         await face(scope, receive, send)
-
-
-def _enrol(
-    enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]],
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        enrolment = await enrol(await read_json(request, EnrolmentRequest))
-        return Response(enrolment.encode(), media_type="application/json")
-
-    return endpoint
-
-
-def _renew(
-    renew: Callable[[RenewalRequest], Awaitable[Renewal]],
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        renewal = await renew(await read_json(request, RenewalRequest))
-        return Response(renewal.encode(), media_type="application/json")
-
-    return endpoint
 
 
 def _on_error(

@@ -36,6 +36,7 @@ from firmware.protocol.events import (
     Paired,
     PairingAnswered,
 )
+from relay.app.drain import Drain
 from relay.app.factories import open_evidence, open_fleet, open_portal
 from relay.app.http import build_http
 from relay.app.metrics_collector import MetricsCollector
@@ -66,22 +67,29 @@ from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
 from relay.store.database import Database
 from relay.store.events import EventRow
+from relay.store.history import History
+from relay.store.migrations import HISTORY
 from relay.store.postgresql import Limits
 
 RESTART_S = (0.5, 1.5)
 SHUTDOWN_S = 10
 """For requests under way; open pages are ended at once."""
-LEAVE_S = 2.0
 COMPARE_S = 10
+HOOKED = (
+    *(PairingAnswered, Paired, OwnerGone, GuestLet, GuestGone),
+    *(PackageReady, PackageUploaded, PackageWithdrawn),
+)
+"""The events that some part acts on: `Relay._on_event` is called with these alone."""
 
 log = logging.getLogger(__name__)
 
 
-async def serve(config: Config) -> None:
-    """Run a relay until SIGTERM or SIGINT."""
+async def serve(config: Config, history: History = HISTORY) -> None:
+    """Run a relay until SIGTERM or SIGINT; `history` ends with the schema that it is to use."""
     clock = clock_of(config.example.clock_path, config.example_town)
+    _listen("listen", config.listen).close()  # an older relay that runs here keeps its database
     database = await Database.open(
-        config.database, is_migrating=True, limits=_limits(config.postgresql)
+        config.database, is_migrating=True, limits=_limits(config.postgresql), history=history
     )
     try:
         await Relay(config, database, clock).run()
@@ -108,6 +116,14 @@ class Relay:
         self._fleet = open_fleet(config, database, clock, machine=machine)
         database.on_audience_changed(self._hub.audience_changed)
         self._news = News(self._fleet.bus, self._hub)
+        for part in (self._news, self._fleet.revocations):
+            self._fleet.members.on_return(part.may_have_missed)
+        self._drain = Drain(
+            members=self._fleet.members,
+            bus=self._fleet.bus,
+            hub=self._hub,
+            drain_s=config.drain_s if "web" in config.roles else 0,
+        )
         commands = self._fleet.commands
         self._pairings = Pairings(database, clock, commands)
         self._portal = open_portal(config, database, clock, fleet=self._fleet, hub=self._hub)
@@ -133,6 +149,7 @@ class Relay:
             notices=self._hub,
             pusher=self._web_push.pusher,
             hooks=[self._on_event],
+            hooked=HOOKED,
             custody=self._portal.custody,
             partitions=self._fleet.partitions,
         )
@@ -194,7 +211,7 @@ class Relay:
     async def run(self) -> None:
         """Serve HTTP, with the background tasks beside it for as long as that runs."""
         settings = server_settings(self._http, graceful_s=SHUTDOWN_S)
-        server = QuietServer(settings, drain=self._drain)
+        server = QuietServer(settings, drain=self._drain.run)
         await _compare(self._portal.custody)
         if self._config.metrics.listen is not None:
             _listen("metrics.listen", self._config.metrics.listen).close()  # say so at the start
@@ -215,21 +232,6 @@ class Relay:
         while not (server.started and self._fleet.members.is_settled):  # noqa: ASYNC110 (no event for it)
             await asyncio.sleep(0.05)
         log.info("relay ready on %s", self._config.public_url)
-
-    async def _drain(self) -> None:
-        """Hand over what others can do, and have open pages go on at another process."""
-        is_alone = self._fleet.members.is_alone
-        try:
-            async with asyncio.timeout(LEAVE_S):
-                await self._fleet.members.leave()  # from here on /readyz says no
-                if not is_alone:
-                    await self._fleet.bus.leave_shared()
-        except TimeoutError:
-            log.warning("the broker doesn't answer: the others take over in a few seconds")
-        try:
-            await asyncio.sleep(self._config.drain_s)
-        finally:
-            self._hub.end()
 
     async def _run_parts(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -329,7 +331,7 @@ class Relay:
         return Readiness(
             is_broker_up=self._fleet.bus.is_connected,
             is_database_up=await _answers(self._database.check),
-            is_serving=self._fleet.members.is_settled,
+            is_serving=self._fleet.members.is_settled and not self._drain.has_begun,
         )
 
     async def _check_health(self) -> Health:

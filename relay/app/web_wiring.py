@@ -46,6 +46,7 @@ from relay.notify.web_push import WebPush
 from relay.people.account_deletion import AccountDeletion
 from relay.people.ceremonies import Ceremonies
 from relay.people.colleague_invitations import ColleagueInvitations
+from relay.people.event_retention import EventRetention
 from relay.people.oidc import Oidc
 from relay.people.oidc_links import OidcLinks
 from relay.people.pairing import Pairings
@@ -137,6 +138,7 @@ def http_services(parts: Parts) -> HttpServices:
         owner_origins=config.owner_origins,
         public_url=config.public_url,
         log_routes=[] if parts.custody is None else parts.custody.files.routes(),
+        shard_directory_path=None if config.shards is None else config.shards.directory_path,
         enrol=parts.enrol,
         renew=parts.renew,
         check_health=parts.check_health,
@@ -168,6 +170,7 @@ def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
         example_town=config.example_town,
         ceremonies=Ceremonies(database, clock, site, role="owner", more_sites=more_sites),
         account_deletion=AccountDeletion(database, clock, relay_url=config.public_url),
+        event_retention=EventRetention(database, most_days=config.events.keep_days),
         sessions=sessions,
         viewers=ViewerTokens(database, clock),
         pairings=parts.pairings,

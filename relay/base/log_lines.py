@@ -33,6 +33,12 @@ def configure_logging(log_format: LogFormat) -> None:
         answers_log.setLevel(logging.WARNING)
     for name in ("httpx2", "httpcore2"):  # they log each address, and an endpoint is a secret
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("asyncio").addFilter(_is_of_use)
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Leave out what asyncio says of each TLS connection that a broker closes; it means nothing."""
+    return not str(record.msg).startswith("returning true from eof_received()")
 
 
 class TextLines(logging.Formatter):

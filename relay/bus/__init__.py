@@ -14,7 +14,13 @@ from relay.bus.connection import (
 )
 from relay.bus.inspection import BrokerState, StreamState
 from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
-from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, PARTITIONS, STATUS_STREAM
+from relay.bus.streams import (
+    EVENTS_STREAM,
+    MAX_WAITING_EVENTS,
+    PARTITIONS,
+    STATUS_STREAM,
+    partition_of,
+)
 
 __all__ = [
     "EVENTS_STREAM",
@@ -32,4 +38,5 @@ __all__ = [
     "Puller",
     "StreamMessage",
     "StreamState",
+    "partition_of",
 ]

@@ -79,7 +79,8 @@ class Bus:
         self._opened: list[Client] = []
         self._is_closing = False
         self._complaints = Complaints(log)
-        self._streams = Streams(self._client, replicas)
+        has_others = len(self._urls) > 1
+        self._streams = Streams(self._client, replicas, has_other_brokers=has_others)
         self._has_streams = False
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._pullers: dict[str, Puller] = {}

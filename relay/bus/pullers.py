@@ -32,6 +32,13 @@ REFUSED_S = 0.5
 MAX_REFUSALS = 6
 """In a row; then it is looked whether the consumer is there at all."""
 DELETED = "Consumer Deleted"
+STRAY_RETRY_S = 0.5
+"""What came of a partition that was handed over comes again after that, or at once to its new
+owner: without a delay this process's last request would get it again and again."""
+GATHER_SHARE, MAX_GATHER_S = 0.1, 0.02
+"""Under load: of the time that the last batch took, and of any time. What comes within it is in the
+same batch; else each large batch would be followed by one of the first few that its receipts freed.
+"""
 LEAST_SHARE = 32
 """Of one batch, for each partition."""
 KINDS = {EVENTS_STREAM: "event", STATUS_STREAM: "status"}
@@ -43,10 +50,17 @@ class StreamMessage:
 
     subject: str
     data: bytes
-    attempts: int
-    stored_ms: int
-    """When the broker stored it, by the broker's clock."""
     _message: Msg = field(repr=False)
+
+    @property
+    def attempts(self) -> int:
+        """How often the broker has handed it out."""
+        return self._message.metadata.num_delivered
+
+    @property
+    def stored_ms(self) -> int:
+        """When the broker stored it, by the broker's clock."""
+        return int(self._message.metadata.timestamp.timestamp() * 1000)
 
     async def ack(self) -> None:
         """Acknowledge the message as processed."""
@@ -76,12 +90,17 @@ class _Lane:
 
     is_new: bool = True
     is_open: bool = False
-    is_opening: bool = False
+    opening: asyncio.Task[None] | None = None
     wanted: int = 0
     asked_at: float = 0.0
     refusals: int = 0
     number: int = 0
     rests_until: float = 0.0
+
+    def stop_opening(self) -> None:
+        """Leave the consumer as it is, if it was being made or looked for."""
+        if self.opening is not None:
+            self.opening.cancel()
 
 
 class Puller:
@@ -98,9 +117,9 @@ class Puller:
         # Holds at most what was asked for. None: something has changed.
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._lanes = {partition: _Lane() for partition in range(PARTITIONS)}
-        self._opening: set[asyncio.Task[None]] = set()
         self._strays: list[Msg] = []
         self._has_lost_consumer = False
+        self._returned_at = 0.0
 
     async def start(self) -> None:
         """Subscribe to the pull consumers' inbox, and to the news of their leaders."""
@@ -116,7 +135,13 @@ class Puller:
         self._arrived.put_nowait(None)
 
     def work_on(self, partitions: frozenset[int]) -> None:
-        """Take from the consumers of these partitions alone, from now on."""
+        """Take from the consumers of these partitions alone, from now on.
+
+        One that is being opened is left alone: its new owner may have made it anew by then.
+        """
+        for partition, lane in self._lanes.items():
+            if partition not in partitions:
+                lane.stop_opening()
         self._lanes = {one: self._lanes.get(one) or _Lane() for one in sorted(partitions)}
         self._arrived.put_nowait(None)
 
@@ -131,27 +156,32 @@ class Puller:
 
         While the stream has no leader, because its broker died, it waits for another.
         """
-        if self._has_lost_consumer:
+        if self._has_lost_consumer or self._is_unanswered():
             await self._wait_for_leader()
         self._open_lanes()
         await self._ask_for(limit)
         batch: list[StreamMessage] = []
+        called_at = asyncio.get_running_loop().time()
+        took_s = called_at - self._returned_at
         try:
             async with asyncio.timeout_at(self._due_at()):
                 first = await self._arrived.get()
             self._take(first, batch)
+            if batch and asyncio.get_running_loop().time() < called_at + took_s:
+                await asyncio.sleep(min(GATHER_SHARE * took_s, MAX_GATHER_S))
             while len(batch) < limit:
                 self._take(self._arrived.get_nowait(), batch)
         except (TimeoutError, asyncio.QueueEmpty):
             pass
         except asyncio.CancelledError:
-            for task in self._opening:
-                task.cancel()
+            for lane in self._lanes.values():
+                lane.stop_opening()
             raise
         strays, self._strays = self._strays, []
         for message in strays:  # of partitions that were handed over
             with contextlib.suppress(NatsError):
-                await message.nak()
+                await message.nak(delay=STRAY_RETRY_S)
+        self._returned_at = asyncio.get_running_loop().time()
         return batch
 
     def _due_at(self) -> float:
@@ -161,10 +191,17 @@ class Puller:
             (
                 lane.asked_at + PULL_LOST_S if lane.is_open and lane.wanted else lane.rests_until
                 for lane in self._lanes.values()
-                if not lane.is_opening
+                if lane.opening is None
             ),
             default=now + PULL_LOST_S,
         )
+
+    def _is_unanswered(self) -> bool:
+        """Return whether the broker doesn't even say that there is nothing, of any partition."""
+        lost_s = asyncio.get_running_loop().time() - PULL_LOST_S
+        asked = [lane for lane in self._lanes.values() if lane.is_open and lane.wanted > 0]
+        is_lost = bool(asked) and all(lane.asked_at <= lost_s for lane in asked)
+        return is_lost and self._arrived.empty()
 
     async def _wait_for_leader(self) -> None:
         self._has_lost_consumer = False
@@ -174,11 +211,9 @@ class Puller:
         """Begin to open what is closed; each by itself, since some consumers may have no leader."""
         now = asyncio.get_running_loop().time()
         for partition, lane in self._lanes.items():
-            if not lane.is_open and not lane.is_opening and lane.rests_until <= now:
-                lane.is_opening = True
-                task = asyncio.create_task(self._open(partition, lane), name="consumer")
-                self._opening.add(task)
-                task.add_done_callback(self._opening.discard)
+            if not lane.is_open and lane.opening is None and lane.rests_until <= now:
+                opening = self._open(partition, lane)
+                lane.opening = asyncio.create_task(opening, name="consumer")
 
     async def _open(self, partition: int, lane: _Lane) -> None:
         try:
@@ -188,7 +223,7 @@ class Puller:
             self._complain(said(error))
             lane.rests_until = asyncio.get_running_loop().time() + REFUSED_S
         finally:
-            lane.is_opening = False
+            lane.opening = None
             self._arrived.put_nowait(None)
 
     async def _ask_for(self, limit: int) -> None:
@@ -228,8 +263,6 @@ class Puller:
             StreamMessage(
                 subject=subject(device, self._kind),
                 data=message.data,
-                attempts=message.metadata.num_delivered,
-                stored_ms=int(message.metadata.timestamp.timestamp() * 1000),
                 _message=message,
             )
         )

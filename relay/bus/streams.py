@@ -11,7 +11,8 @@ partition has a consumer. Whoever takes a partition over makes its consumer anew
 owner had and didn't acknowledge comes again at once, and nothing is handed to that one any more.
 
 A stream that is there is never refused for its settings. Where JetStream has no leader, as while
-brokers start or elect another, `Streams.ensure` waits as long as it takes.
+brokers start or elect another, `Streams.ensure` waits as long as it takes, at one broker after the
+other: one that is cut off from the others answers, and has nothing.
 """
 
 import asyncio
@@ -58,20 +59,28 @@ MAX_ACK_PENDING = 10_000
 ACK_WAIT_S = 20.0
 API_TIMEOUT_S = 2.0
 AGAIN_S = 0.5
+LEAVE_S = 4.0
+"""A broker at which the streams can't be had for so long is left, where there are others."""
+_FNV_OFFSET = 0x811C9DC5
+_FNV_PRIME = 0x01000193
 
 
 class Streams:
     """The streams of one broker or cluster; `replicas` None leaves each stream those it has."""
 
-    def __init__(self, client: Client, replicas: int | None) -> None:
+    def __init__(
+        self, client: Client, replicas: int | None, *, has_other_brokers: bool = False
+    ) -> None:
         self._client = client
         self._replicas = replicas
+        self._has_others = has_other_brokers
         self._complaints = Complaints(log)
         self._turn = asyncio.Lock()
 
     async def ensure(self) -> None:
         """Have all streams and consumers as they are here, however long it takes."""
         async with self._turn:
+            began_s = asyncio.get_running_loop().time()
             while True:
                 try:
                     await self._ensure_all()
@@ -81,6 +90,10 @@ class Streams:
                         "leader, and enough brokers for its replicas? What doorbells tell waits"
                     )
                     await asyncio.sleep(AGAIN_S)
+                    now_s = asyncio.get_running_loop().time()
+                    if self._has_others and now_s - began_s >= LEAVE_S:  # it is cut off from them?
+                        began_s = now_s
+                        await self._client.force_reconnect()
                 else:
                     return
 
@@ -215,6 +228,14 @@ def _into_partitions(subject: str, stream: str) -> SubjectTransform:
         src=subject,
         dest=f"{_PREFIXES[stream]}.{{{{partition({PARTITIONS},1)}}}}.{{{{wildcard(1)}}}}",
     )
+
+
+def partition_of(device: str) -> int:
+    """Return a doorbell's partition, as the broker computes it (`partition(16,1)`)."""
+    value = _FNV_OFFSET
+    for byte in device.encode():
+        value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFF
+    return value % PARTITIONS
 
 
 def durable_of(partition: int) -> str:

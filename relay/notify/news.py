@@ -5,7 +5,7 @@
 A relay subscribes to what somebody follows there, and to nothing else. What an account may hear is
 told until the broker has it: a right that ended must end at every relay. Of the rest, what can't be
 told in time is lost, and seen at the next event: each names the one before it. A relay that lost
-the broker has all its listeners read anew.
+the broker, or didn't hear another relay for a while, has all its listeners read anew.
 """
 
 import asyncio
@@ -145,6 +145,10 @@ class News:
 
     async def _revoked(self, device: str) -> None:
         self._hub.doorbell_revoked(device)
+
+    def may_have_missed(self) -> None:
+        """Have all listeners read anew: another relay wasn't heard for a while."""
+        self._catch_up()
 
     async def _reconnected(self) -> None:
         self._catch_up()

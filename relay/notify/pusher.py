@@ -4,9 +4,10 @@
 
 A message is kept until it was sent, refused or is over, so that a relay that is killed goes on
 with it; then it may arrive twice, and replaces itself by its topic. Of several processes in the
-role `notify` one sends all, and the others tell it that messages wait. Nobody waits for a push
-service. An account has a few at a time on their way, so that one that points to a service that
-never answers holds up only itself.
+role `notify` one sends all, and the others tell it that messages wait; it takes those alone that
+nobody has taken, a bounded number at a time. Nobody waits for a push service. An account has a few
+at a time on their way, so that one that points to a service that never answers holds up only
+itself.
 """
 
 import asyncio
@@ -19,15 +20,19 @@ from weakref import WeakValueDictionary
 
 from firmware.protocol.encoding import WireError, b64u, unb64u
 from relay.base.clock import Clock
+from relay.errors import said
 from relay.fleet.members import Members
 from relay.notify.push_sender import Outcome
 from relay.store import push
-from relay.store.database import Database
+from relay.store.database import AWAY, Database
 from relay.store.push import PushRow
 
 AT_ONCE_PER_ACCOUNT = 4
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
+TAKEN_AT_ONCE = 100
+AGAIN_MS = 600_000
+"""A message that was taken and is still there is taken again then; mostly it is under way still."""
 
 log = logging.getLogger(__name__)
 
@@ -94,13 +99,32 @@ class Pusher:
 
     async def _look(self) -> None:
         """Take what other processes have committed, and what an earlier one has left."""
+        was_sending = False
         while True:
-            if self._is_sending:
-                async with self._database.read() as tx:
-                    waiting = await push.list_waiting(tx, now_ms=self._clock.wall_ms())
-                for row in waiting:
-                    self._taken.put_nowait(row)
-            await self._waiter.wait()
+            is_sending = self._is_sending
+            try:
+                if is_sending and not was_sending:
+                    async with self._database.begin() as tx:
+                        await push.release_all(tx)
+                while is_sending and await self.take_due() == TAKEN_AT_ONCE:
+                    pass
+            except AWAY as error:  # those under way go on
+                log.warning("pushes that wait can't be taken now, tried again: %s", said(error))
+                await asyncio.sleep(self._first_retry_s)
+            else:
+                was_sending = is_sending
+                await self._waiter.wait()
+
+    async def take_due(self) -> int:
+        """Take the next messages that no process has taken yet; return how many there were."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            rows = await push.take_due(
+                tx, now_ms=now_ms, again_ms=now_ms + AGAIN_MS, limit=TAKEN_AT_ONCE
+            )
+        for row in rows:
+            self._taken.put_nowait(row)
+        return len(rows)
 
     async def _deliver(self, row: PushRow) -> None:
         try:
@@ -109,6 +133,7 @@ class Pusher:
                 await push.finish(tx, row)
         except Exception:  # supervisor: one message mustn't stop the others
             log.exception("push %s failed", row.event_id)
+            asyncio.get_running_loop().call_later(LAST_RETRY_S, self._taken.put_nowait, row)
         finally:
             self._under_way.discard(row.key)
 

@@ -3,6 +3,7 @@
 It knows no account and asks the relay for nothing; `config.json` tells the app where it is.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -23,14 +24,18 @@ BUNDLE = Path(__file__).parents[1] / "owner_app"
 def build_app_server(
     relay_url: str,
     *,
+    other_relay_urls: Sequence[str] = (),
     bundle: Path = BUNDLE,
     is_https: bool = False,
     limits: LimitsConfig = NO_LIMITS,
 ) -> ASGIApp:
-    """Return the app that serves `bundle` for the relay at `relay_url`."""
+    """Return the app that serves `bundle` for the relay at `relay_url`, or others if one likes."""
+    places: dict[str, object] = {"relay_url": relay_url}
+    if other_relay_urls:
+        places["other_relays"] = list(other_relay_urls)
 
     async def config(_request: Request) -> Response:
-        return JSONResponse({"relay_url": relay_url}, headers={"Cache-Control": "no-store"})
+        return JSONResponse(places, headers={"Cache-Control": "no-store"})
 
     async def robots(_request: Request) -> Response:
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
@@ -52,7 +57,7 @@ def build_app_server(
     )
     return SecurityHeaders(
         ClientAddress(limited, limits.trusted_proxies),
-        policy=page_policy(connect=(relay_url,)),
+        policy=page_policy(connect=(relay_url, *other_relay_urls)),
         is_https=is_https,
         # The microphone is asked for when an owner first talks, and not before.
         headers={**OWNERS_APP_HEADERS, "referrer-policy": "no-referrer"},

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 128 * 1024
@@ -61,9 +61,12 @@ class SecurityHeaders:
         self, app: ASGIApp, *, policy: str, is_https: bool, headers: Mapping[str, str] | None = None
     ) -> None:
         self._app = app
-        self._policy = policy
-        self._is_https = is_https
-        self._headers = {**BASE_HEADERS, **(headers or {})}
+        all_headers = {**BASE_HEADERS, **(headers or {}), "content-security-policy": policy}
+        if is_https:
+            all_headers["strict-transport-security"] = "max-age=31536000"
+        self._headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on, with headers."""
@@ -73,12 +76,9 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("content-security-policy", self._policy)
-                if self._is_https:
-                    headers.setdefault("strict-transport-security", "max-age=31536000")
+                headers = message["headers"] = list(message.get("headers", ()))
+                named = {name.lower() for name, _ in headers}
+                headers += [one for one in self._headers if one[0] not in named]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -2,8 +2,8 @@
 
 It takes about two hours, most of them at a camera's pace, and nothing else should run meanwhile.
 `make bench ARGS="--only recording whole"` measures these anew and leaves the other rows as they
-were, each with its date, machine and commit; `make bench ARGS=relay` those of the relay; `--dry`
-writes nothing.
+were, each with its date, machine and commit; `make bench ARGS=relay` those of the relay, and
+`ARGS="relay --long"` with the largest fleets and databases as well; `--dry` writes nothing.
 """
 
 import argparse
@@ -110,10 +110,16 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=FULL.runs, help="at least 5 for the documents")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder for the documents")
     parser.add_argument("--only", nargs="+", choices=names, help="measure these anew")
+    parser.add_argument("--long", action="store_true", help="the largest sizes too: some hours")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     given = parser.parse_args()
     logging.getLogger("firmware").setLevel(logging.ERROR)  # each rig would warn anew
-    size = replace(FULL, runs=given.runs, real_time_runs=min(given.runs, FULL.real_time_runs))
+    size = replace(
+        FULL,
+        runs=given.runs,
+        real_time_runs=min(given.runs, FULL.real_time_runs),
+        is_long=given.long,
+    )
     setting = setting_now()
     results, lacking = measure_all(given.only or GROUPS.get(given.group, names), size)
     if not given.dry:

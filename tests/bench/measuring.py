@@ -44,6 +44,8 @@ class Size:
     log_entries: int
     history_events: int
     image_bytes: int
+    is_long: bool = False
+    """Whether the largest sizes are measured too, which take hours."""
 
 
 FULL = Size(

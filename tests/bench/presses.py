@@ -24,6 +24,7 @@ UNDER_WAY_EACH = 8
 """Events of the whole fleet, and of one doorbell: the firmware has 20, the broker keeps 64."""
 REGISTERED = (1_000, 10_000, 50_000)
 CONNECTED = (50, 200, 1_000)
+CONNECTED_LONG = (*CONNECTED, 5_000)
 NOTE = (
     "CPU of the relay process alone. Two processes that share the partitions weren't measured: "
     "here two cores carry broker, database and doorbells as well."
@@ -63,7 +64,8 @@ def measure(size: Size) -> list[Result]:
     }
     own, peer = by_registered[fleets[0]]
     by_connected = {few: (own, peer)}
-    for count in CONNECTED[1:] if is_full else ():
+    more = CONNECTED_LONG[1:] if size.is_long else CONNECTED[1:]
+    for count in more if is_full else ():
         fleet = Fleet(connected=count, registered=count, runs=size.runs, seconds=seconds)
         by_connected[count] = press(fleet)
     most = max(by_connected)

@@ -1,4 +1,7 @@
-"""L4: reads of the owner's app, by a whole relay, against plain Starlette returning the same bytes.
+"""L4: reads of the owner's app, by a whole relay, against plain Starlette.
+
+One peer returns the same bytes, and does none of the work: it says what HTTP alone takes here. The
+other reads them, as the relay does, from the relay's own database, by the shortest way.
 
 The busiest query is the list of the last 50 events, which each opening of the app asks for. The
 database has events of many doorbells; their owners ask in turn, over connections that stay. What is
@@ -7,6 +10,7 @@ compared is the CPU of one answer, since relay, peer and clients share the machi
 
 import asyncio
 import itertools
+import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,7 +28,9 @@ from tests.bench.measuring import Goal, Point, Result, Run, Size, computed, in_t
 from tests.bench.relay_rig import RelayRig, relay_with_fleet
 
 PEER = "plain Starlette, the same bytes"
+WORKING_PEER = "plain Starlette that reads the same by sqlite3"
 STORED = (10_000, 100_000, 1_000_000)
+STORED_LONG = (*STORED, 10_000_000)
 OWNERS = 50
 CLIENTS = 8
 READ_S = 5.0
@@ -45,10 +51,10 @@ class Reads:
 def measure(size: Size) -> list[Result]:
     """Read at growing numbers of stored events."""
     is_full = size.runs > 1
-    sizes = STORED if is_full else (2_500,)
+    sizes = (STORED_LONG if size.is_long else STORED) if is_full else (2_500,)
     seconds = READ_S if is_full else 0.5
     runs = {stored: read(stored, size.runs, seconds) for stored in sizes}
-    own, peer = runs[sizes[-1]]
+    own, peer, working = runs[sizes[-1]]
     what = f"the app's list of 50 events, {sizes[-1]:,} stored"
     return [
         Result(
@@ -62,9 +68,18 @@ def measure(size: Size) -> list[Result]:
             note="The goal is 0.3 of the peer's reads a second, and the same at each size.",
             points=[
                 Point(size=stored, value=_median(ours), peer_value=_median(theirs))
-                for stored, (ours, theirs) in runs.items()
+                for stored, (ours, theirs, _) in runs.items()
             ],
             axis="events stored",
+        ),
+        Result(
+            id="L4 work",
+            what=f"{what}: CPU of an answer, against the least that can answer so",
+            unit="ms",
+            own_runs=[computed(run.cpu_ms) for run in own],
+            peer=WORKING_PEER,
+            peer_runs=[computed(run.cpu_ms) for run in working],
+            note="This peer has no rate limits, no guests, no pages and no other routes.",
         ),
         Result(
             id="L4 rate",
@@ -87,8 +102,8 @@ def measure(size: Size) -> list[Result]:
     ]
 
 
-def read(stored: int, runs: int, seconds: float) -> tuple[list[Reads], list[Reads]]:
-    """Read in turns from a relay with so many events, and from the peer."""
+def read(stored: int, runs: int, seconds: float) -> tuple[list[Reads], list[Reads], list[Reads]]:
+    """Read in turns from a relay with so many events, and from both peers."""
     with (
         tempfile.TemporaryDirectory(prefix="dwb-") as name,
         relay_with_fleet(Path(name) / "own", connected=OWNERS, owners=OWNERS) as rig,
@@ -97,15 +112,29 @@ def read(stored: int, runs: int, seconds: float) -> tuple[list[Reads], list[Read
         body = asyncio.run(_one(rig))
         (Path(name) / "body").write_bytes(body)
         peer = Child("tests.bench.peers.same_bytes", Path(name) / "body")
+        working = Child("tests.bench.peers.same_work", rig.config.database_path)
         try:
-            port = peer.hear("port")
-            return in_turns(
-                runs,
-                lambda: asyncio.run(_read(rig.port, rig.pid, rig.host, rig.tokens, seconds)),
-                lambda: asyncio.run(_read(port, peer.pid, rig.host, rig.tokens, seconds)),
+            port, working_port = peer.hear("port"), working.hear("port")
+            listed = asyncio.run(_one(rig, working_port))
+            if json.loads(listed) != json.loads(body):
+                raise RuntimeError(f"the peer answers otherwise: {listed[:200]!r}")
+
+            def read_from(port: int, pid: int) -> Reads:
+                return asyncio.run(_read(port, pid, rig.host, rig.tokens, seconds))
+
+            workings: list[Reads] = []
+
+            def read_from_peers() -> Reads:
+                workings.append(read_from(working_port, working.pid))
+                return read_from(port, peer.pid)
+
+            own_runs, peer_runs = in_turns(
+                runs, lambda: read_from(rig.port, rig.pid), read_from_peers
             )
+            return own_runs, peer_runs, workings[1:]  # the first was to warm up
         finally:
             peer.end()
+            working.end()
 
 
 async def _store(rig: RelayRig, count: int) -> None:
@@ -147,8 +176,8 @@ def _row(device: str, number: int, begun_ms: int) -> dict[str, object]:
     }
 
 
-async def _one(rig: RelayRig) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+async def _one(rig: RelayRig, port: int | None = None) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port or rig.port)
     body = await _ask(reader, writer, rig.host, rig.tokens[0])
     writer.close()
     if body.count(b'"relay_seq"') != 50:

@@ -1,4 +1,4 @@
-"""The real broker and the real object store, each started once for all tests."""
+"""The real broker and object store, each once for all tests, and PostgreSQL once a module."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from relay.config.settings import Config
 from tests.relay import databases
 from tests.relay.servers import Broker, Relay, new_relay, run_object_store, run_relay
+from tests.rigs.postgres import MISSING, programs, run_postgres, url_of
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +49,16 @@ def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     """One object store for all tests; yields the settings of the relay that it serves."""
     with run_object_store(tmp_path_factory.mktemp("weed")) as config:
         yield config
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """PostgreSQL for this module: the one that all tests have, or one of its own."""
+    at = programs()
+    if databases.SERVER:
+        yield databases.SERVER
+        return
+    if at is None:
+        pytest.skip(MISSING)
+    with run_postgres(at) as folder:
+        yield url_of(folder)

@@ -62,6 +62,7 @@ class Doorbell:
 
     def __init__(self, device: str, port: int, key_file: Path, cert_file: Path, ca: Path) -> None:
         self.device = device
+        self.host = "localhost"
         self.port = port
         self.key_file = key_file
         self.cert_file = cert_file
@@ -148,7 +149,7 @@ class Connection:
         self.client.will_set(topic(doorbell.device, "status"), will, qos=1, retain=True)
 
     def open(self, wait_s: float = 8) -> None:
-        self.client.connect("localhost", self.doorbell.port, keepalive=20)
+        self.client.connect(self.doorbell.host, self.doorbell.port, keepalive=20)
         self.client.loop_start()
         try:
             outcome = self.outcome.get(timeout=wait_s)

@@ -30,7 +30,7 @@ from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.app.http import HttpServices, build_http
 from relay.app.probes import Health, Readiness
-from relay.config.settings import LimitsConfig, LiveConfig, OidcConfig, PushConfig
+from relay.config.settings import EventsConfig, LimitsConfig, LiveConfig, OidcConfig, PushConfig
 from relay.credit.public_ledger import PublicLedger
 from relay.credit.sign_ups import SignUps
 from relay.custody.entries import CustodyEntries
@@ -59,6 +59,7 @@ from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.account_deletion import AccountDeletion
 from relay.people.ceremonies import Ceremonies
 from relay.people.colleague_invitations import ColleagueInvitations
+from relay.people.event_retention import EventRetention
 from relay.people.invitations import invite_admin, invite_officer, invite_owner
 from relay.people.oidc import Oidc
 from relay.people.oidc_links import OidcLinks
@@ -441,6 +442,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
                 more_sites=[replace(owners, rp_id="localhost", origin=OWN_MACHINE)],
             ),
             account_deletion=AccountDeletion(database, clock, relay_url=RELAY_URL),
+            event_retention=EventRetention(database, most_days=EventsConfig().keep_days),
             sessions=sessions,
             viewers=ViewerTokens(database, clock),
             pairings=world.pairings,

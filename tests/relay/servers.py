@@ -83,7 +83,7 @@ class Broker:
     def nats_port(self) -> int:
         return int(self.config.broker.url.rsplit(":", 1)[1])
 
-    def start(self) -> None:
+    def start(self, *, has_mqtt: bool = True) -> None:
         with (self.folder / "broker.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [BIN / "nats-server", "-c", self.folder / "nats.conf"],
@@ -92,7 +92,8 @@ class Broker:
                 start_new_session=True,
             )
         wait_for_port(self.nats_port, self.process)
-        wait_for_port(self.config.broker.mqtt_port, self.process)
+        if has_mqtt:
+            wait_for_port(self.config.broker.mqtt_port, self.process)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         assert self.process is not None
@@ -161,6 +162,8 @@ async def run_relay(
     database.on_audience_changed(hub.audience_changed)
     news = News(bus, hub)
     revocations = Revocations(bus=bus, database=database, clock=clock)
+    members.on_return(news.may_have_missed)
+    members.on_return(revocations.may_have_missed)
     callout = Callout(
         authority=authority,
         issuer_seed=keys.issuer_seed,

@@ -22,7 +22,7 @@ from firmware.protocol.commands import (
 from firmware.protocol.encoding import new_id
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
-from relay.fleet.partitions import PARTITIONS, partition_of
+from relay.bus import PARTITIONS, partition_of
 from relay.store import commands
 from tests.relay.doorbells import Doorbell, enrol
 from tests.relay.servers import Broker, Relay, run_relay

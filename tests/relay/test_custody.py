@@ -491,7 +491,9 @@ async def test_the_notes_of_a_slot_are_for_their_owners_and_not_among_the_events
         )
         assert newer == mine[1:]
     async with house.database.begin() as tx:
-        await events.forget_slot_notes(tx, before_ms=house.clock.wall_ms() + 1)
+        before_ms = house.clock.wall_ms() + 1
+        old = await events.old_slot_notes(tx, DEVICES, before_ms=before_ms, limit=9)
+        await events.forget(tx, old)
         assert await events.notes_for(tx, DEVICES, credential_ids=["annA"]) == []
 
 
@@ -506,7 +508,10 @@ async def test_the_newest_slots_notes_are_kept_for_each_doorbell_and_browser(hou
             told = SlotCommitted(slot=slot + number, commitment="11" * 32, notes=notes)
             await house.take(device, told, seq=7 * number + 1)
     async with house.database.begin() as tx:
-        await events.keep_newest_slot_notes(tx, slots=2)
+        for limit in (1, 9):  # in pieces
+            crowded = await events.crowded_slot_notes(tx, DEVICES, slots=2, limit=limit)
+            await events.forget(tx, crowded)
+            assert len(crowded) == 1
         for owner, kept in (("annA", "12"), ("beaA", "12"), ("eveA", "01")):
             left = await events.notes_for(tx, DEVICES, credential_ids=[owner])
             assert [row.event.body.sealed[0] for row in left] == list(kept)

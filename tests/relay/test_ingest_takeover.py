@@ -21,7 +21,6 @@ from relay.store import events
 from tests.relay import databases
 from tests.relay.doorbells import Connection, Doorbell, enrol
 from tests.relay.servers import Broker, new_relay, run_relay
-from tests.rigs.postgres import MISSING, programs, run_postgres, url_of
 
 pytestmark = pytest.mark.services
 
@@ -33,19 +32,6 @@ AGAIN_S = 10.0
 """After so long a doorbell tells again what has no receipt."""
 STOPPED_S = 5.0
 DRAIN_S = 40.0
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """PostgreSQL for this module: the one that all tests have, or one of its own."""
-    at = programs()
-    if databases.SERVER:
-        yield databases.SERVER
-        return
-    if at is None:
-        pytest.skip(MISSING)
-    with run_postgres(at) as folder:
-        yield url_of(folder)
 
 
 @pytest.fixture

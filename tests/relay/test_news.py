@@ -18,6 +18,7 @@ from relay.api.audience import Audience, SessionSource
 from relay.api.cursors import read_cursors
 from relay.api.stream import Source, stream
 from relay.base.clock import SystemClock
+from relay.fleet.members import GONE_S
 from relay.notify.hub import (
     EventCommitted,
     HealthChanged,
@@ -33,7 +34,7 @@ from relay.store import events, people, routing
 from relay.store.events import EventRow
 from relay.store.health import HealthRow
 from relay.store.people import Account
-from tests.fakes.waiting import PATIENCE_S, eventually
+from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 from tests.relay import databases
 from tests.relay.doorbells import Doorbell, enrol
 from tests.relay.open_pages import GivenAudience, data_of, id_of, is_hello, name_of
@@ -187,6 +188,28 @@ async def test_a_ring_whose_news_was_lost_is_told_before_the_next_one(
     third = await committed(two.other, device, 3)
     told = [row.event.id, next_one.event.id, third.event.id]
     assert await rings_of(said, 3) == told
+    await said.aclose()
+
+
+async def test_a_relay_that_was_not_heard_for_a_while_has_pages_read_anew(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As between brokers that are parted: both relays have theirs, and neither hears the other."""
+    device = (await enrol(two.one, tmp_path)).device
+    said = two.page(two.one, {device})
+    assert is_hello(await anext(said))
+    await eventually(lambda: two.one.members.knows(two.other.members.id))
+
+    async def unheard(_name: str, _data: bytes) -> None:
+        pass
+
+    with monkeypatch.context() as parted:
+        for name in ("publish_to_relays", "publish_news"):
+            parted.setattr(two.other.bus, name, unheard)
+        lost = await committed(two.other, device, 1)
+        await eventually(lambda: not two.one.members.knows(two.other.members.id), 3 * GONE_S)
+    # Seen to fail without reading anew when the other relay is heard again.
+    assert await in_time(rings_of(said, 1)) == [lost.event.id]
     await said.aclose()
 
 

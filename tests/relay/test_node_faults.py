@@ -6,6 +6,7 @@ it.
 """
 
 import asyncio
+import contextlib
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -31,6 +32,7 @@ from tests.rigs.postgres import MISSING, programs, run_pair
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
+DISK_BYTES = 100 * 1024 * 1024
 RESUMES_S = 20.0
 """The brokers elect another leader within 9 s, after the full one has given up its streams."""
 ON_A_SMALL_DISK = """
@@ -144,6 +146,42 @@ async def test_check_says_how_far_a_standby_lags(own_broker: Broker) -> None:
         assert (found.is_ok, found.is_warning) == (True, True)
         lag_kib = int(found.detail.partition(" is ")[2].partition(" KiB")[0])
         assert lag_kib * 1024 > MUCH_LAG_BYTES
+
+
+async def test_a_primary_whose_disk_is_full_gives_no_receipt_until_there_is_room(
+    own_broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without room for rows it refuses them; without room for its WAL it stops itself."""
+    at = programs()
+    if at is None:
+        pytest.skip(MISSING)
+    async with contextlib.AsyncExitStack() as stack:
+        ports = (free_port(), free_port())
+        try:
+            pair = stack.enter_context(run_pair(at, ports, disk_bytes=DISK_BYTES))
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"this machine lets nobody mount a disk: {error}")
+        config = replace(own_broker.config, database_url=pair.url)
+        relay = await stack.enter_async_context(run_relay(config, is_supervised=True))
+        doorbell = await enrol(relay, tmp_path)
+        pressing = Pressing(doorbell, [own_broker.config.broker.mqtt_port])
+        async with pressing.running():
+            await eventually(lambda: len(pressing.took_s) >= 3)
+            pair.fill_disk()
+            await eventually(lambda: "No space left on device" in caplog.text)
+            count = len(pressing.took_s)
+            await asyncio.sleep(1)
+            assert len(pressing.took_s) == count
+            pair.make_room()
+            await eventually(lambda: len(pressing.took_s) >= count + 3)
+            await in_time(asyncio.to_thread(pair.fill_wal))
+            count = len(pressing.took_s)
+            pair.make_room()
+            await asyncio.to_thread(pair.start_primary)
+            await eventually(lambda: len(pressing.took_s) >= count + 3)
+        async with relay.database.read() as tx:
+            rows = await events.newest(tx, [doorbell.device], credential_ids=[], limit=1000)
+    assert [row.event for row in reversed(rows)] == pressing.pressed
 
 
 async def _limit_pages(database: Database, pages: int) -> None:

@@ -4,38 +4,24 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
 from nats.js.api import StorageType, StreamConfig, SubjectTransform
 
-from relay.bus import PARTITIONS, Bus
+from relay.bus import PARTITIONS, Bus, partition_of
 from relay.errors import DatabaseLost, PartitionLost
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.members import GONE_S, Members
-from relay.fleet.partitions import Partitions, owner_of, partition_of
+from relay.fleet.partitions import Partitions, owner_of
 from relay.store import partitions
 from relay.store.database import Database
 from tests.relay import databases
 from tests.relay.servers import Broker
-from tests.rigs.postgres import MISSING, programs, run_postgres, url_of
 
 ALL = frozenset(range(PARTITIONS))
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """PostgreSQL for this module: the one that all tests have, or one of its own."""
-    at = programs()
-    if databases.SERVER:
-        yield databases.SERVER
-        return
-    if at is None:
-        pytest.skip(MISSING)
-    with run_postgres(at) as folder:
-        yield url_of(folder)
 
 
 class Process:

@@ -7,16 +7,20 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from firmware.notes.push_encryption import encrypt
 from firmware.protocol.encoding import b64u, new_id, unb64u
 from firmware.protocol.events import PushMessage, PushWanted
 from relay.config.settings import PushConfig
+from relay.errors import DatabaseLost
 from relay.fleet.members import Members
 from relay.notify.push_sender import PushSender, push_http
 from relay.notify.pusher import AT_ONCE_PER_ACCOUNT, Pusher
 from relay.store import push
+from relay.store.database import Transaction
 from relay.store.push import MAX_SUBSCRIPTIONS, MAX_WAITING_PER_ACCOUNT, PushRow
+from relay.store.schema import pushes
 from tests.fakes.bus import RememberingBus
 from tests.fakes.push_service import PushService, claims_of, run_push_service
 from tests.fakes.push_subscription import PushSubscription
@@ -70,8 +74,11 @@ class Household:
             ],
         )
 
-    async def queue(self, *browsers: str, life_ms: int = 10 * MINUTE_MS) -> list[PushRow]:
-        now_ms = self.world.clock.wall_ms()
+    async def queue(
+        self, *browsers: str, life_ms: int = 10 * MINUTE_MS, ahead_ms: int = 0
+    ) -> list[PushRow]:
+        """`ahead_ms`: by how much the clock of who commits is ahead of the sender's."""
+        now_ms = self.world.clock.wall_ms() + ahead_ms
         async with self.world.database.begin() as tx:
             return await push.queue(
                 tx,
@@ -84,7 +91,7 @@ class Household:
 
     async def waiting(self) -> int:
         async with self.world.database.read() as tx:
-            return len(await push.list_waiting(tx, now_ms=0))
+            return int(await tx.scalar(select(func.count()).select_from(pushes)) or 0)
 
     async def is_subscribed(self) -> bool:
         rows = await self.queue()
@@ -157,10 +164,31 @@ async def test_of_several_processes_one_sends_what_any_of_them_commits(
                 break
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)  # it has looked for what was left
-        # Seen to fail (nobody sends it) with the signal taken out of Pusher.send.
-        beside.send(await household.queue())
+        # Seen to fail (nobody sends it) with the signal taken out of Pusher.send, and while it was
+        # due by the clock of who commits.
+        beside.send(await household.queue(ahead_ms=MINUTE_MS // 2))
         await until_empty(household)
     leading.cancel()
+    assert len(service.sent) == 1
+
+
+async def test_a_look_that_fails_is_tried_again_and_ends_nothing(
+    world: World, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    household = await Household.found(world)
+    await household.subscribe(service)
+    failures = iter([DatabaseLost("the database went away")])
+    take_due = push.take_due
+
+    async def away(tx: Transaction, **given: int) -> list[PushRow]:
+        for failure in failures:
+            raise failure
+        return await take_due(tx, **given)
+
+    monkeypatch.setattr(push, "take_due", away)
+    await household.queue()
+    async with pushing(world):
+        await until_empty(household)
     assert len(service.sent) == 1
 
 

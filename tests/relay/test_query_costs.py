@@ -12,16 +12,25 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from firmware.protocol.commands import CloseSession
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Event, Pressed
+from firmware.protocol.events import Event, Note, Pressed, PushMessage, PushWanted
 from firmware.protocol.topics import subject
+from relay.bus import partition_of
 from relay.feed.pushes import FeedPushes
+from relay.fleet.commands import Commands
+from relay.fleet.partitions import WholeFleet
 from relay.ingest.events import EventIngest
+from relay.ingest.expiry import Expiry
 from relay.notify.push_sender import Outcome
-from relay.store import events, metrics
+from relay.notify.pusher import Pusher
+from relay.store import event_cursors, events, metrics, people, push, routing
+from relay.store.people import Account
+from tests.fakes.bus import RememberingBus
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.feed_people import FOLLOWING, member, published_post
+from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
 
 pytestmark = ON_SQLITE_ONLY
@@ -104,6 +113,87 @@ async def test_a_batch_of_events_reads_only_the_doorbells_that_sent_it(world: Wo
     assert "(device=?" in doorbells[0]
 
 
+async def test_a_look_for_pushes_takes_those_that_nobody_has_taken_by_an_index(
+    world: World,
+) -> None:
+    device, account_id, now_ms = await world.enrol(), new_id(), world.clock.wall_ms()
+    pusher = Pusher(database=world.database, clock=world.clock, sender=NoSender())
+
+    async def queue(many: int) -> None:
+        expires_ms = now_ms + 60_000
+        message = PushMessage(browser="b" * 20, encrypted="AAAA")
+        wanted = PushWanted(for_event_id=new_id(), expires_ms=expires_ms, messages=[message])
+        async with world.database.begin() as tx:
+            for _ in range(many):
+                await push.queue(tx, device, new_id(), wanted, now_ms=now_ms, expires_ms=expires_ms)
+
+    async with world.database.begin() as tx:
+        mary = Account(id=account_id, role="owner", agency=None, name="Mary")
+        await people.add_account(tx, mary, now_ms)
+        await routing.link(tx, account_id, device)
+        await push.subscribe(
+            tx,
+            account_id=account_id,
+            browser="b" * 20,
+            endpoint="https://push.example/1",
+            now_ms=now_ms,
+            expires_ms=None,
+        )
+    await queue(20)
+    assert await pusher.take_due() == 20
+    await queue(1)
+    with noted(world) as run:
+        # Seen to fail (21) while each look read the whole queue.
+        assert await pusher.take_due() == 1
+    planned = [step for step in await steps(world, run) if "pushes" in step]
+    assert planned
+    assert not [step for step in planned if step.startswith("SCAN")], planned
+    assert any("pushes_by_due (due_ms<?)" in step for step in planned), planned
+
+
+class SomePartitions(WholeFleet):
+    """The partitions of one of two processes."""
+
+    def __init__(self, owned: frozenset[int]) -> None:
+        super().__init__()
+        self.owned = owned
+
+    def owns(self, device: str) -> bool:
+        return partition_of(device) in self.owned
+
+
+async def test_a_look_for_commands_reads_those_of_its_own_partitions_by_an_index(
+    world: World,
+) -> None:
+    devices = [await world.enrol() for _ in range(8)]
+    ours = SomePartitions(frozenset({partition_of(devices[0])}))
+    here = Commands(
+        bus=RememberingBus(), database=world.database, clock=world.clock, partitions=ours
+    )
+    expires_ms = world.clock.wall_ms() + 60_000
+    for device in devices:
+        async with world.database.begin() as tx:
+            await here.add(tx, device, CloseSession(session_id=new_id()), expires_ms)
+    here._take_over(ours.owned)
+    for is_first in (True, False):
+        here._look_at = 0.0
+        with noted(world) as run:
+            await here._look()
+        planned = [step for step in await steps(world, run) if "commands" in step]
+        # Seen to fail (commands_unanswered, of the whole fleet) without the partition.
+        how = "(partition=? AND answered_ms=?" + (")" if is_first else " AND created_ms>?)")
+        assert planned
+        assert all(f"commands_by_partition {how}" in step for step in planned), planned
+    assert {one.device for one in here._pending.kept()} == {
+        device for device in devices if ours.owns(device)
+    }
+    with noted(world) as run:
+        await here._look_for(devices[0])
+    planned = [step for step in await steps(world, run) if "commands" in step]
+    assert planned
+    assert all("commands_by_device (device=? AND answered_ms=?)" in step for step in planned)
+
+
 async def test_a_post_costs_the_followers_in_its_district_and_nobody_else(world: World) -> None:
     pushes = FeedPushes(database=world.database, clock=world.clock, sender=NoSender())
     ben = await member(world, "Ben")
@@ -129,10 +219,44 @@ async def test_a_post_costs_the_followers_in_its_district_and_nobody_else(world:
 
 async def test_deleting_old_events_looks_at_no_newer_ones(world: World) -> None:
     device = await world.enrol()
+    ada, ben = await paired_owner(world, device), await paired_owner(world, device, name="Ben")
+    for owner, days in ((ada, 30), (ben, 90)):
+        assert (await owner.put("/account/events", {"days": days})).is_success
+    await world.tell(device, Pressed())
+    world.clock.advance(91 * 24 * 3600)
     with noted(world) as run:
-        async with world.database.begin() as tx:
-            await events.forget_old(tx, [device], before_ms=world.clock.wall_ms())
-    planned = await steps(world, run)
-    searched = [step for step in planned if "events" in step]
-    assert searched
-    assert all("(device=? AND relay_seq<?)" in step for step in searched)
+        await Expiry(world.database, world.clock).forget()
+    asked = ("relay_seq", "keep_event_days")
+    planned = await steps(world, [one for one in run if any(name in one[0] for name in asked)])
+    found = [step for step in planned if "SEARCH events" in step and "relay_seq<" in step]
+    assert len(found) == 2, "those of all, and the notes of whoever keeps them for less"
+    assert all("(device=? AND relay_seq<?)" in step for step in found)
+    assert [step for step in planned if "(device=? AND relay_seq=?)" in step]
+    assert [step for step in planned if "accounts" in step]
+    assert not [step for step in planned if step.startswith("SCAN")]
+
+
+async def test_the_notes_of_slots_are_looked_for_doorbell_by_doorbell_and_by_an_index(
+    world: World,
+) -> None:
+    device, now_ms = await world.enrol(), world.clock.wall_ms()
+    note = Note(credential_id="annA", browser="b" * 20, sealed="AAAA")
+    told = Event(
+        id=new_id(), device=device, seq=1, time_ms=now_ms, is_clock_trusted=True, body=note
+    )
+    async with world.database.begin() as tx:
+        cursor = (await event_cursors.read(tx, [device]))[device]
+        notes = [note] * 3
+        await events.add_slot_notes(tx, told, notes, received_ms=now_ms, cursor=cursor)
+    world.clock.advance(8 * 24 * 3600)
+    with noted(world) as run:
+        await Expiry(world.database, world.clock).forget()
+    # Seen to fail (SCAN events) while all doorbells' events were read.
+    of_slots = [one for one in run if "events.kind = ?" in one[0]]
+    assert of_slots
+    planned = [step for step in await steps(world, of_slots) if "events" in step]
+    assert planned
+    assert all("events_by_kind (device=? AND kind=?)" in step for step in planned), planned
+    assert all(one[0].startswith("SELECT") for one in of_slots), "none deletes as it looks"
+    async with world.database.read() as tx:
+        assert not await events.notes_for(tx, [device], credential_ids=["annA"])

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -129,6 +131,18 @@ def test_a_line_stays_one_line_and_tells_no_address() -> None:
     line = JsonLines().format(record)
     assert "\n" not in line
     assert set(json.loads(line)) == {"time", "level", "part", "message"}
+
+
+def test_a_closed_tls_connection_is_no_line(capfd: pytest.CaptureFixture[str]) -> None:
+    code = """
+import asyncio.log, relay.base.log_lines
+relay.base.log_lines.configure_logging("text")
+asyncio.log.logger.warning("returning true from eof_received() has no effect when using ssl")
+asyncio.log.logger.warning("another one")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith("another one")
 
 
 async def test_routes_are_counted_by_template_alone() -> None:

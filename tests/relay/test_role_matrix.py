@@ -76,7 +76,13 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
                     *("push", "requests", "packages", "account/deletion", "theft-reports"),
-                    *("credits/sign-up", "feed/membership", "feed/mine", "feed/following"),
+                    *(
+                        "account/events",
+                        "credits/sign-up",
+                        "feed/membership",
+                        "feed/mine",
+                        "feed/following",
+                    ),
                     "feed/export",
                 )
             ),
@@ -91,6 +97,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
             *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),
             ("PUT", f"{API}/push/{{browser}}"),
+            ("PUT", f"{API}/account/events"),
             *(("PUT", f"{API}/feed/{what}") for what in ("membership", "following")),
             ("PUT", f"{API}/session/browser/{{browser}}"),
             ("DELETE", f"{API}/browsers/{{browser}}"),
@@ -344,6 +351,7 @@ class Matrix:
             f"{API}/pairings/{{pairing_id}}/commitment": {"commitment": "ab" * 32},
             f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
+            f"{API}/account/events": {"days": 90},
             f"{API}/feed/membership": {"district": DISTRICT},
             f"{API}/feed/following": FOLLOWING,
             f"{API}/feed/posts": {

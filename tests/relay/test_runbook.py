@@ -6,8 +6,8 @@ import re
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from relay.base.metrics import Figures, LogFigures, Metrics, StreamFigures
 from tests.house.documents import REPOSITORY, anchors, sections, table_rows
+from tests.relay.served_metrics import text_of_all_metrics
 
 ALERTS = REPOSITORY / "docs/examples/alerts.yml"
 DASHBOARD = REPOSITORY / "docs/examples/dashboard.json"
@@ -18,38 +18,8 @@ PROMETHEUS_OWN = {"up"}
 
 def served() -> dict[str, set[str]]:
     """Return the names of all series that a relay serves, each with its labels."""
-    metrics = Metrics()
-    metrics.judged("admitted")
-    metrics.written(0.1, 0.1)
-    metrics.answered({"type": "http", "method": "GET", "path": "/", "headers": []}, 200, 0.1)
-    metrics.take(
-        Figures(
-            parts_up={"broker": True},
-            commands_waiting=0,
-            pushes_waiting=0,
-            doorbells=0,
-            doorbells_online=0,
-            doorbells_cloned=0,
-            doorbell_certificates_ending=0,
-            doorbell_claims_replayed=0,
-            moderation_waiting=0,
-            moderation_oldest_s=0.0,
-            agreement_days_left=None,
-            agreement_texts_unfit=0,
-            backup_age_s=None,
-            disk_free_bytes=0,
-            database_bytes=0,
-            open_streams=0,
-            streams={
-                "DW_EVENTS": StreamFigures(waiting=0, redelivered=0, oldest_s=0.0, has_leader=True)
-            },
-            logs={
-                "custody": LogFigures(size=0, published_size=0, age_s=0, witness_age_s={"ann": 0})
-            },
-        )
-    )
     found: dict[str, set[str]] = {}
-    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", metrics.text().decode(), re.MULTILINE):
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text_of_all_metrics(), re.MULTILINE):
         found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
     return found
 

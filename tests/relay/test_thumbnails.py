@@ -178,7 +178,7 @@ async def test_an_event_goes_after_its_time_and_its_picture_before(world: World)
         assert kept.scalar_one() == 0
         rows = await events.newest(tx, [device], credential_ids=[])
         # Seen to fail (all are kept) without forget_old in Expiry, and (the trouble goes, too)
-        # without _LASTING.
+        # without LASTING.
         assert {row.event.id for row in rows} - {young.id} == {begun.id}
         assert young.id in {row.event.id for row in rows}
 

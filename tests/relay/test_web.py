@@ -240,6 +240,19 @@ async def test_the_owners_app_is_served_on_its_own_with_a_strict_policy(tmp_path
     assert config.json() == {"relay_url": RELAY_URL}
 
 
+async def test_the_owners_app_may_be_for_several_relays_and_reaches_no_others(tmp_path) -> None:
+    (tmp_path / "index.html").write_text("<!doctype html><title>Doorward</title>")
+    other = "https://b.example"
+    app = build_app_server(RELAY_URL, other_relay_urls=[other], bundle=tmp_path)
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url=OWNER_ORIGIN
+    ) as browser:
+        page = await browser.get("/")
+        config = await browser.get("/config.json")
+    assert f"connect-src 'self' {RELAY_URL} {other};" in page.headers["content-security-policy"]
+    assert config.json() == {"relay_url": RELAY_URL, "other_relays": [other]}
+
+
 @pytest.mark.parametrize(
     ("size_bytes", "english", "swedish"),
     [

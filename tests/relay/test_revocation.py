@@ -1,0 +1,155 @@
+"""The set of revoked doorbells in memory: what is announced or decided while it is read."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.bus import MessageHandler
+from relay.errors import DatabaseLost
+from relay.fleet.revocation import Revocations, announce_taken_back
+from relay.store import fleet
+from relay.store.database import Transaction
+from relay.store.schema import doorbells
+from tests.fakes.bus import RememberingBus
+from tests.fakes.waiting import eventually
+from tests.relay.http_world import World, open_world
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path) as world:
+        yield world
+
+
+async def nothing() -> None:
+    """Nothing happens meanwhile."""
+
+
+class KickingBus(RememberingBus):
+    """A broker's client that says who is thrown off; `before` happens just before it listens."""
+
+    def __init__(self, before: Callable[[], Awaitable[None]] = nothing) -> None:
+        super().__init__()
+        self.kicked: list[str] = []
+        self.told: dict[str, MessageHandler] = {}
+        self._before = before
+
+    async def on_revocation(self, handler: Callable[[str], Awaitable[None]]) -> None:
+        await self._before()
+        self.announce = handler
+
+    async def on_relays(self, name: str, handler: MessageHandler) -> None:
+        self.told[name] = handler
+
+    async def publish_to_relays(self, name: str, data: bytes) -> None:
+        await self.told[name](name, data)
+
+    async def kick(self, device: str) -> int:
+        self.kicked.append(device)
+        return 1
+
+    async def reconnect(self) -> None:
+        for handler in self._reconnected:
+            await handler()
+
+
+class SlowDatabase:
+    """A database that is away for the first `failures` reads after the start, and then slow."""
+
+    def __init__(self, world: World, failures: int = 0) -> None:
+        self._database, self._left = world.database, failures
+        self.is_read, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        if self.is_read.is_set() and self._left:
+            self._left -= 1
+            raise DatabaseLost("the database was lost")
+        async with self._database.read() as tx:
+            yield tx
+        self.is_read.set()
+        await self.may_go_on.wait()
+
+
+async def revoke(world: World, device: str) -> None:
+    async with world.database.begin() as tx:
+        await fleet.revoke(tx, device, revoked_ms=world.clock.wall_ms())
+
+
+def revocations(world: World, bus: KickingBus, database: Any = None) -> Revocations:
+    return Revocations(bus=bus, database=database or world.database, clock=world.clock)
+
+
+@contextlib.asynccontextmanager
+async def running(here: Revocations) -> AsyncIterator[None]:
+    task = asyncio.create_task(here.run())
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_look_that_failed_after_the_broker_was_away_is_tried_again(world: World) -> None:
+    device, bus, database = await world.enrol(), KickingBus(), SlowDatabase(world, failures=1)
+    database.may_go_on.set()
+    here = revocations(world, bus, database)
+    await here.start()
+    async with running(here):
+        await revoke(world, device)  # and whoever did so couldn't say it
+        # Seen to fail (DatabaseLost, and it stays connected) while the look was tried once.
+        await bus.reconnect()
+        await eventually(lambda: bus.kicked == [device], within_s=5)
+    assert here.is_revoked(device)
+
+
+async def test_what_was_said_while_another_relay_was_not_heard_is_read(world: World) -> None:
+    device, bus, database = await world.enrol(), KickingBus(), SlowDatabase(world)
+    database.may_go_on.set()
+    here = revocations(world, bus, database)
+    await here.start()
+    async with running(here):
+        await revoke(world, device)  # and the word of it went to a broker that was cut off
+        here.may_have_missed()
+        await eventually(lambda: bus.kicked == [device], within_s=5)
+    assert here.is_revoked(device)
+
+
+async def test_who_is_revoked_while_the_set_is_read_stays_revoked(world: World) -> None:
+    device, bus, database = await world.enrol(), KickingBus(), SlowDatabase(world)
+    here = revocations(world, bus, database)
+    starting = asyncio.create_task(here.start())
+    await database.is_read.wait()
+    await revoke(world, device)
+    await here._take(device)
+    database.may_go_on.set()
+    await starting
+    # Seen to fail (it is let in again) while what was read took the place of what was known.
+    assert here.is_revoked(device)
+
+
+async def test_who_is_revoked_just_before_a_relay_listens_is_known_to_it(world: World) -> None:
+    device = await world.enrol()
+    here = revocations(world, KickingBus(before=lambda: revoke(world, device)))
+    # Seen to fail (it is let in until the broker is away once) with the set read first.
+    await here.start()
+    assert here.is_revoked(device)
+
+
+async def test_a_doorbell_that_was_taken_back_is_let_in_again(world: World) -> None:
+    device, other, bus = await world.enrol(), await world.enrol(), KickingBus()
+    here = revocations(world, bus)
+    await revoke(world, device)
+    await here.start()
+    async with running(here):
+        assert here.is_revoked(device)
+        async with world.database.begin() as tx:
+            change = doorbells.update().where(doorbells.c.device == device)
+            await tx.execute(change.values(revoked_ms=None))
+        await revoke(world, other)  # and its word was lost
+        # Seen to fail (it is refused until the relay starts again) while the set only grew.
+        await announce_taken_back(bus)
+        await eventually(lambda: not here.is_revoked(device), within_s=5)
+    assert here.is_revoked(other)
