@@ -25,24 +25,48 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 /** @typedef {{code: string, tried_ms: number, from_ms: number | null, refused?: string}} CreditCode when it was tried last, from when on it counts, and why the relay refused it */
 
 const ACCOUNT = "doorward.account";
+/** Where the account is that is signed in at the app's relay. */
+let account = ACCOUNT;
 const ENDED_SESSION = "doorward.ended-session";
 
 /** @param {string} kind @param {string} id */
-const remembered = (kind, id) => `doorward.${kind}.${id}`;
+export const remembered = (kind, id) => `doorward.${kind}.${id}`;
+
+/** From now on the account is that at this relay. One from an earlier version is the first one's. @param {string} relay */
+export function useAccountAt(relay) {
+  account = storedAt(relay);
+  const before = localStorage.getItem(ACCOUNT);
+  if (before === null) return;
+  localStorage.setItem(account, before);
+  localStorage.removeItem(ACCOUNT);
+}
+
+/** @param {string} relay */
+export function isSignedInAt(relay) {
+  return readJson(storedAt(relay)) !== null;
+}
+
+/** Whether somebody may be signed in, before it is known at which relay. */
+export function mayBeSignedIn() {
+  return Object.keys(localStorage).some((key) => key.startsWith(ACCOUNT));
+}
+
+/** @param {string} relay */
+const storedAt = (relay) => `${ACCOUNT}.${relay}`;
 
 /** @returns {Account | null} */
 export function loadAccount() {
-  return readJson(ACCOUNT);
+  return readJson(account);
 }
 
-/** @param {Account} account */
-export function saveAccount(account) {
-  localStorage.setItem(ACCOUNT, JSON.stringify(account));
+/** @param {Account} saved */
+export function saveAccount(saved) {
+  localStorage.setItem(account, JSON.stringify(saved));
   localStorage.removeItem(ENDED_SESSION);
 }
 
 export function forgetAccount() {
-  localStorage.removeItem(ACCOUNT);
+  localStorage.removeItem(account);
 }
 
 /** @param {EndedSession} ended one that wasn't ended here; said at the sign-in page until somebody signs in */
@@ -110,70 +134,11 @@ export function decisionsOn(device, requestDigest) {
   return readJson(remembered("decisions", `${device}.${requestDigest}`)) ?? {};
 }
 
-/**
- * @param {string} device @param {string} requestDigest
- * @param {DecisionKind} kind @param {Sent | null} sent null: it is forgotten
- */
-export function rememberDecision(device, requestDigest, kind, sent) {
-  const { [kind]: _, ...others } = decisionsOn(device, requestDigest);
-  const now = sent === null ? others : { ...others, [kind]: sent };
-  localStorage.setItem(remembered("decisions", `${device}.${requestDigest}`), JSON.stringify(now));
-}
-
-/** @typedef {{name: string, credential_id: string, added_ms?: number, words?: string[]}} Approver `added_ms`: in this browser; `words`: by the doorbell's own word */
-
-/** The keys for confirming that this browser knows of: added here, or named by the doorbell when it was asked last. @param {string} device @returns {Approver[]} */
-export function approversAdded(device) {
-  return readJson(remembered("approvers", device)) ?? [];
-}
-
-/** @param {string} device @param {Approver[]} approvers */
-export function rememberApprovers(device, approvers) {
-  localStorage.setItem(remembered("approvers", device), JSON.stringify(approvers));
-}
-
-/** The public keys of a guest who was let in from this browser: with them they can be given more time. @param {string} device @param {string} browser @returns {BrowserKeys | null} */
-export function guestKeys(device, browser) {
-  return readJson(remembered("guest-keys", `${device}.${browser}`));
-}
-
-/** @param {string} device @param {string} browser @param {BrowserKeys} keys */
-export function rememberGuestKeys(device, browser, keys) {
-  localStorage.setItem(remembered("guest-keys", `${device}.${browser}`), JSON.stringify(keys));
-}
-
 /** @typedef {{by_name: string, until_ms: number}} GuestTime by whom this account is or was a guest at a doorbell, and until when */
 
 /** The doorbells at which this account was seen as a guest here, by their ids. @param {Owner} owner @returns {Record<string, GuestTime>} */
 export function guestTimes(owner) {
   return readJson(remembered("guest-times", owner.credential_id)) ?? {};
-}
-
-/** @param {Owner} owner @param {string} device @param {GuestTime} time */
-export function rememberGuestTime(owner, device, time) {
-  localStorage.setItem(remembered("guest-times", owner.credential_id), JSON.stringify({ ...guestTimes(owner), [device]: time }));
-}
-
-/** Two wrong words in a day are a reason to look at the doorbell's own page before anything else. */
-const MAX_WRONG_TAPS = 2;
-const DAY_MS = 24 * 3600 * 1000;
-
-/** Whether this account tapped so many wrong words at pairing within a day that the app stops. @param {Owner} owner */
-export function hasTooManyWrongTaps(owner) {
-  return wrongTaps(owner).length >= MAX_WRONG_TAPS;
-}
-
-/** @param {Owner} owner */
-export function addWrongTap(owner) {
-  const times = [...wrongTaps(owner), Date.now()];
-  localStorage.setItem(remembered("wrong-taps", owner.credential_id), JSON.stringify(times));
-}
-
-/** @param {Owner} owner @returns {number[]} */
-function wrongTaps(owner) {
-  /** @type {number[]} */
-  const times = readJson(remembered("wrong-taps", owner.credential_id)) ?? [];
-  return times.filter((at_ms) => Math.abs(Date.now() - at_ms) < DAY_MS);
 }
 
 /** Tells whether this is the first time that something is told here, and remembers it. @param {string} id */
@@ -188,20 +153,13 @@ export function creditCode(owner) {
   return readJson(remembered("credit-code", owner.credential_id));
 }
 
-/** @param {Owner} owner @param {CreditCode | null} kept null: it is forgotten */
-export function rememberCreditCode(owner, kept) {
-  const key = remembered("credit-code", owner.credential_id);
-  if (kept === null) localStorage.removeItem(key);
-  else localStorage.setItem(key, JSON.stringify(kept));
-}
-
 /** A browser that had a key for notes before it had others keeps it. @param {Owner} owner */
 async function newPairs(owner) {
   return newBrowserPairs(await readKey(`note-key:${owner.credential_id}`));
 }
 
 /** @param {string} key @returns {any} what was stored, or null; callers name the type */
-function readJson(key) {
+export function readJson(key) {
   try {
     return JSON.parse(localStorage.getItem(key) ?? "null");
   } catch {

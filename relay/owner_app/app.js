@@ -3,7 +3,7 @@
  * fragment. Pages are in views/, and which there are in routes.js.
  * @module
  */
-import { creditCode, forgetAccount, loadAccount, rememberEndedSession, saveAccount } from "./account.js";
+import { creditCode, forgetAccount, loadAccount, mayBeSignedIn, rememberEndedSession, saveAccount, useAccountAt } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
@@ -37,6 +37,7 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {Pictures} pictures of their events
  * @property {WorkerRegistration} installed the service worker, and what it is to know
  * @property {string} relayUrl
+ * @property {string[]} relays that one, and others that this app may be for
  * @property {string[]} parts of the address
  * @property {URLSearchParams} query
  * @property {AbortSignal} left aborted when the reader leaves the page
@@ -61,11 +62,12 @@ const SLOW_MS = 300;
 const CLOCKS_MAY_DIFFER_MS = 60_000;
 
 class App {
-  /** @param {Relay} relay @param {string} relayUrl @param {RelayConfig} config @param {Policy | null} policy */
-  constructor(relay, relayUrl, config, policy) {
+  /** @param {Relay} relay @param {string} relayUrl @param {string[]} relays @param {RelayConfig} config @param {Policy | null} policy */
+  constructor(relay, relayUrl, relays, config, policy) {
     this.policy = policy;
     this.relay = relay;
     this.relayUrl = relayUrl;
+    this.relays = relays;
     this.config = config;
     livesIn(config.example_town);
     this.installed = new WorkerRegistration();
@@ -113,6 +115,7 @@ class App {
       pictures: this.pictures,
       installed: this.installed,
       relayUrl: this.relayUrl,
+      relays: this.relays,
       parts,
       query,
       left: leaving.signal,
@@ -341,13 +344,17 @@ async function showRing(device, text) {
 
 /** Fails only where not even words can be fetched; start.js says so. */
 async function boot() {
-  fetchAhead(loadAccount() !== null);
+  fetchAhead(mayBeSignedIn());
   await loadLanguage();
   const main = element("main");
   try {
-    const { relay_url, policy } = await (await fetch("./config.json", { cache: "no-store" })).json();
-    const relay = new Relay(relay_url);
-    new App(relay, relay_url, await relayConfig(relay, relay_url), policy ?? null).start();
+    const { relay_url, other_relays = [], policy } = await (await fetch("./config.json", { cache: "no-store" })).json();
+    const relays = [relay_url, ...other_relays];
+    const url = relays.length === 1 ? relay_url : (await import("./relays.js")).relayOf(relays);
+    useAccountAt(url);
+    const relay = new Relay(url);
+    const known = url === relay_url ? policy : undefined;
+    new App(relay, url, relays, await relayConfig(relay, url), known ?? null).start();
   } catch (error) {
     console.error(error);
     const again = h("button", { class: "primary", onclick: () => location.reload() }, t("error.again"));

@@ -3,10 +3,11 @@
  * hands in. Before that the relay isn't told of it; afterwards neither of them has it.
  * @module
  */
-import { creditCode, rememberCreditCode } from "./account.js";
+import { creditCode, remembered } from "./account.js";
 import { ApiError } from "./api.js";
 
 /** @typedef {import("./account.js").Owner} Owner */
+/** @typedef {import("./account.js").CreditCode} CreditCode */
 /** @typedef {import("./api.js").Relay} Relay */
 /** @typedef {{state: "missing" | "waiting" | "ready" | "used", from_ms: number | null, codes: string[]}} Standing */
 /** @typedef {"counted" | "waits"} HandedIn */
@@ -61,4 +62,11 @@ export async function handInKept(relay, owner) {
 function refuse(owner, why) {
   rememberCreditCode(owner, null);
   throw new CodeRefused(why);
+}
+
+/** @param {Owner} owner @param {CreditCode | null} kept null: it is forgotten */
+export function rememberCreditCode(owner, kept) {
+  const key = remembered("credit-code", owner.credential_id);
+  if (kept === null) localStorage.removeItem(key);
+  else localStorage.setItem(key, JSON.stringify(kept));
 }

@@ -71,7 +71,7 @@ export class Household extends EventTarget {
     this.records = new Map();
     this.unopenedNotes = 0;
     this.notesElsewhere = 0;
-    this.book = new NoteStore(owner.credential_id);
+    this.book = new NoteStore(owner.credential_id, relay.base);
     this.isLoaded = false;
     /** The relay has told how things are: what was kept from before is of no use any more. */
     this.hasHeard = false;

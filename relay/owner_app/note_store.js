@@ -43,13 +43,14 @@ const MOST = 300;
 /** Who watched, of which there may be many: it goes before anything else. @type {NoteBody["type"][]} */
 const LOOKS = ["watching_began", "watching_ended"];
 
-/** @param {string} credentialId */
-const storedAs = (credentialId) => `notes:${credentialId}`;
+/** @param {string} credentialId @param {string} relay where its doorbells are; "" as it was kept before there were several */
+const storedAs = (credentialId, relay) => (relay === "" ? `notes:${credentialId}` : `notes:${credentialId}@${relay}`);
 
 export class NoteStore {
-  /** @param {string} credentialId */
-  constructor(credentialId) {
+  /** @param {string} credentialId @param {string} relay another one isn't told what this one's doorbells said */
+  constructor(credentialId, relay = "") {
     this.credentialId = credentialId;
+    this.relay = relay;
     this.after = "";
     this.seq = 0;
     /** @type {Map<string, ReportedEvent>} by event id, in the order in which they came */
@@ -64,12 +65,22 @@ export class NoteStore {
     if (this.isRead) return [];
     this.isRead = true;
     /** @type {Pages | undefined} */
-    const pages = await readKey(storedAs(this.credentialId));
+    const pages = (await readKey(storedAs(this.credentialId, this.relay))) ?? (await this.#adopt());
     if (pages === undefined) return [];
     this.after = pages.after ?? "";
     this.seq = pages.seq ?? 0;
     for (const told of pages.kept) this.kept.set(told.event.id, told);
     return pages.kept;
+  }
+
+  /** What was kept before there were several relays is of the first one that reads it. @returns {Promise<Pages | undefined>} */
+  async #adopt() {
+    const before = storedAs(this.credentialId, "");
+    const pages = await readKey(before);
+    if (pages === undefined || this.relay === "") return pages;
+    await writeKey(storedAs(this.credentialId, this.relay), pages);
+    await deleteKey(before);
+    return pages;
   }
 
   /** The part of a query that asks for what wasn't read yet. */
@@ -159,11 +170,12 @@ export class NoteStore {
   /** Writes it all down. */
   async write() {
     if (!this.isRead) return; // else what was kept before would be lost
-    await writeKey(storedAs(this.credentialId), { after: this.after, kept: [...this.kept.values()] });
+    await writeKey(storedAs(this.credentialId, this.relay), { after: this.after, kept: [...this.kept.values()] });
   }
 }
 
-/** @param {string} credentialId */
-export function forgetNotes(credentialId) {
-  return deleteKey(storedAs(credentialId));
+/** @param {string} credentialId @param {string} relay */
+export async function forgetNotes(credentialId, relay = "") {
+  await deleteKey(storedAs(credentialId, relay));
+  await deleteKey(storedAs(credentialId, ""));
 }

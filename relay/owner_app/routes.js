@@ -44,6 +44,7 @@ const ROUTES = {
   browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "settings", saysAway: true },
   players: { load: async () => (await import("./views/players.js")).playersPage, nav: "settings", saysAway: true },
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "settings" },
+  "account/events": { load: async () => (await import("./views/event_retention.js")).eventRetentionPage, nav: "settings" },
   "account/delete": { load: async () => (await import("./views/delete_account.js")).deleteAccountPage, nav: "settings" },
   "account/deleted": { load: async () => (await import("./views/delete_account.js")).accountDeletedPage, isOpen: true },
   theft: { load: async () => (await import("./views/theft.js")).theftPage, nav: "neighbours", saysAway: true },

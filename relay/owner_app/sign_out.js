@@ -23,7 +23,7 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
   try {
     const hasPush = (await readPush()) !== undefined;
     household.book.close();
-    await Promise.all([forgetWorkerStore(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id)]);
+    await Promise.all([forgetWorkerStore(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id, relay.base)]);
     if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
     (await import("./feed_place.js")).forgetFeed(book.credential_id);

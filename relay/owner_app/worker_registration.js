@@ -79,7 +79,9 @@ export class WorkerRegistration extends EventTarget {
   async #register(serviceWorker) {
     try {
       const how = /** @type {const} */ ({ type: "module", updateViaCache: "none" });
-      const registration = (this.registration = await serviceWorker.register("./sw.js", how));
+      const registration = await serviceWorker.register("./sw.js", how);
+      if (!registration) throw new Error("none was registered"); // as where workers are blocked
+      this.registration = registration;
       registration.addEventListener("updatefound", () => this.#follow(registration));
       this.#follow(registration);
       document.addEventListener("visibilitychange", () => this.#look(registration));

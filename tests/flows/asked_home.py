@@ -55,7 +55,7 @@ from tests.fakes.log_town import make_town
 from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.browser import Person, sit_down
-from tests.flows.household import PHONE, app_browser, join_and_pair, note, sealed_note
+from tests.flows.household import WITHOUT_WORKER, app_browser, join_and_pair, note, sealed_note
 from tests.relay.carrying import carry
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, asked_of
@@ -65,7 +65,7 @@ DOOR_PAGE = "http://door.test/confirm"
 UNTIL_SOMETHING_IS_KEPT = """async () => {
   const { loadAccount } = await import("/account.js");
   const { readKey } = await import("/vendor/browser/key_store.js");
-  const kept = () => readKey(`snapshot:${loadAccount().owner.credential_id}`);
+  const kept = () => readKey(`snapshot:${loadAccount()?.owner.credential_id}`);
   while (!((await kept())?.tolds.length > 0)) await new Promise((done) => setTimeout(done, 50));
 }"""
 
@@ -272,17 +272,21 @@ class Home:
 
 @asynccontextmanager
 async def a_home(world: World, *, browser: Browser, **window: Any) -> AsyncIterator[Home]:
-    """Let an owner join in a browser and pair a doorbell, and an officer be there to ask."""
+    """Let an owner join in a browser and pair a doorbell, and an officer be there to ask.
+
+    The app's worker, which fetches every file of the app at first, is left out unless `window`
+    says `service_workers="allow"`.
+    """
     with TemporaryDirectory() as folder:
         keys = load_or_make_keys(Path(folder))
     await world.enrol_online(keys)
-    person = await sit_down(browser, **({"viewport": PHONE} | window))
+    person = await sit_down(browser, **(WITHOUT_WORKER | window))
     await set_time(person.page, world)
     owner = await join_and_pair(world, keys.device, person.page)
     officer = await certified_officer(world)
     home = Home(world, person, keys.device, keys, owner, officer)
     yield home
-    assert person.faults == []
+    assert person.faults == [], person.faults
     await person.context.close()
 
 

@@ -37,7 +37,7 @@ DANGER = "A child of four, alone since two o'clock, in a red jacket."
 async def take_asked(camera: Camera, folder: Path) -> list[str]:
     """Take them all; return what the console complained about."""
     folder.mkdir()
-    async with open_world(folder) as world, home_in_browser(world, service_workers="block") as home:
+    async with open_world(folder) as world, home_in_browser(world) as home:
         asked = await home.ask()
         urgent = await home.ask(
             case_number="LPD-2", incident_type="missing_person", danger=DANGER, reason=""

@@ -1,16 +1,22 @@
-"""People with real browsers: Debian's Chromium, a virtual authenticator each, and a town."""
+"""People with real browsers: Debian's Chromium, a virtual authenticator each, and a town.
+
+A file's tests may take one browser in turns (`IN_ONE_BROWSER`), each with contexts of its own.
+"""
 
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from playwright.async_api import (
     Browser,
     BrowserContext,
     CDPSession,
     Page,
+    Playwright,
     async_playwright,
     expect,
 )
@@ -41,7 +47,34 @@ AUTHENTICATOR = {
     "automaticPresenceSimulation": True,
 }
 
+IN_ONE_BROWSER = (
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("kept_browsers"),
+)
+"""Marks of a file whose tests take the same browser, one after the other."""
+
 expect.set_options(timeout=PATIENCE_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBrowsers:
+    """Browsers by their flags, and the listening sockets that these flags name by their ports."""
+
+    playwright: Playwright
+    browsers: dict[tuple[str, ...], Browser] = field(default_factory=dict)
+    listeners: dict[str, socket.socket] = field(default_factory=dict)
+
+    async def browser(self, flags: tuple[str, ...]) -> Browser:
+        """Return the browser with these flags, started if it isn't there."""
+        known = self.browsers.get(flags)
+        if known is None or not known.is_connected():
+            known = self.browsers[flags] = await launch(self.playwright, *flags)
+        return known
+
+
+_kept: list[KeptBrowsers] = []
+"""Of the file whose tests run, if it keeps its browsers."""
 
 
 def chromium_path() -> str:
@@ -52,17 +85,61 @@ def chromium_path() -> str:
     return found
 
 
+async def launch(playwright: Playwright, *flags: str, program: Path | None = None) -> Browser:
+    """Start one headless browser, or what `program` starts as one."""
+    return await playwright.chromium.launch(
+        executable_path=program or chromium_path(), args=[*CHROMIUM_FLAGS, *flags]
+    )
+
+
 @asynccontextmanager
 async def chromium(*flags: str, program: Path | None = None) -> AsyncIterator[Browser]:
-    """Start one headless browser, or what `program` starts as one."""
+    """Start one headless browser, or take the one that is kept; no context of it stays open."""
+    if _kept and program is None:
+        browser = await _kept[-1].browser(flags)
+        others = browser.contexts
+        try:
+            yield browser
+        finally:
+            for context in browser.contexts:
+                if context not in others:
+                    await context.close()
+        return
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program or chromium_path(), args=[*CHROMIUM_FLAGS, *flags]
-        )
+        browser = await launch(playwright, *flags, program=program)
         try:
             yield browser
         finally:
             await browser.close()
+
+
+@asynccontextmanager
+async def keeping_browsers() -> AsyncIterator[None]:
+    """Keep browsers and their ports until the end of the block."""
+    async with async_playwright() as playwright:
+        kept = KeptBrowsers(playwright=playwright)
+        _kept.append(kept)
+        try:
+            yield
+        finally:
+            _kept.remove(kept)
+            for browser in kept.browsers.values():
+                await browser.close()
+            for listener in kept.listeners.values():
+                listener.close()
+
+
+def kept_listener(name: str) -> socket.socket | None:
+    """Return the listening socket of this name, which has one port as long as browsers are kept.
+
+    None if none are.
+    """
+    if not _kept:
+        return None
+    listeners = _kept[-1].listeners
+    if name not in listeners:
+        listeners[name] = socket.create_server(("127.0.0.1", 0))
+    return listeners[name]
 
 
 @asynccontextmanager

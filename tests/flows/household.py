@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 from playwright.async_api import Browser, Page
+from starlette.types import ASGIApp
 
 from firmware.enrolment.keys import DeviceKeys
 from firmware.protocol.encoding import b64u, new_id, unb64u
@@ -15,11 +17,14 @@ from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.notes import NOTE_TAG, NoteBody, OwnerNote, SignedNote, seal_note
 from relay.store import fleet
 from relay.web.app_server import BUNDLE, build_app_server
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, kept_listener
 from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World
 
 PHONE = {"width": 360, "height": 740}
+WITHOUT_WORKER = {"viewport": PHONE, "service_workers": "block"}
+"""A phone for what isn't about the app's worker: that one fetches every file of the app at first,
+which takes half of such a test's time."""
 PICTURES_SHOWN = """(wanted) => {
   const video = document.querySelector("video#live");
   return video && video.getVideoPlaybackQuality().totalVideoFrames >= wanted;
@@ -31,12 +36,18 @@ KEYS_OF_THIS_BROWSER = """async () => {
 }"""
 
 
+@cache
+def app_server(bundle: Path) -> ASGIApp:
+    """Return the server of the owner's app, which compresses each file once a process."""
+    return build_app_server(RELAY_URL, bundle=bundle)
+
+
 @asynccontextmanager
 async def app_browser(world: World, *flags: str, bundle: Path = BUNDLE) -> AsyncIterator[Browser]:
     """Serve the relay and the owner's app, and start a browser that finds both by name."""
     async with (
-        serving(world.app) as relay_port,
-        serving(build_app_server(RELAY_URL, bundle=bundle)) as app_port,
+        serving(world.app, kept=kept_listener("relay")) as relay_port,
+        serving(app_server(bundle), kept=kept_listener("app")) as app_port,
         chromium(
             f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{relay_port},"
             f"MAP {urlsplit(OWNER_ORIGIN).hostname}:80 127.0.0.1:{app_port}",

@@ -52,7 +52,7 @@ from tests.fakes.owner_file import file_of
 from tests.fakes.porch import Porch, porch
 from tests.fakes.waiting import eventually
 from tests.flows.browser import Person, sit_down
-from tests.flows.household import PHONE, app_browser, join_and_pair, note
+from tests.flows.household import PHONE, WITHOUT_WORKER, app_browser, join_and_pair, note
 from tests.relay.http_world import CELLS, OWNER_ORIGIN, World, open_world
 
 FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -169,14 +169,19 @@ async def visiting(
     bundle: Path = BUNDLE,
     **doorbell: object,
 ) -> AsyncIterator[Visit]:
-    """An owner joined and paired in a browser; `doorbell` goes to `tests.fakes.porch.porch`."""
+    """An owner joined and paired in a browser; `doorbell` goes to `tests.fakes.porch.porch`.
+
+    The app's worker is there if `bundle` is a copy of the app.
+    """
     async with open_world(folder) as world, porch(**doorbell) as here:  # type: ignore[arg-type]
         world.clock.set_wall_ms(time.time_ns() // 1_000_000)
         carrier = Carrier(world, here)
         carrying = asyncio.create_task(carrier.run(), name="carrier")
         try:
             async with app_browser(world, *flags, bundle=bundle) as browser:
-                person = await sit_down(browser, viewport=PHONE)
+                has_worker = bundle != BUNDLE
+                window = {"viewport": PHONE} if has_worker else WITHOUT_WORKER
+                person = await sit_down(browser, **window)
                 await world.enrol_online(here.keys)
                 owner = await join_and_pair(world, here.keys.device, person.page)
                 here.owners.add(owner.owner)

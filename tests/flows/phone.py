@@ -12,6 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from playwright.async_api import BrowserContext, CDPSession, Page
@@ -62,6 +63,9 @@ writeWorker(process.argv[1]);
 """
 
 
+_copies: list[TemporaryDirectory[str]] = []
+
+
 async def until(page: Page, is_so: str, arg: object = None, within_s: float = 15) -> None:
     """Evaluate until the outcome is true; unlike Playwright's own, this waits for promises."""
     end_s = time.monotonic() + within_s
@@ -76,6 +80,15 @@ async def copy_of_the_app(folder: Path) -> Path:
     await asyncio.to_thread(shutil.copytree, BUNDLE, bundle)
     await list_anew(bundle)
     return bundle
+
+
+async def one_copy_of_the_app() -> Path:
+    """Return such a copy that nobody changes: made once a process, and removed at its end."""
+    if not _copies:
+        folder = TemporaryDirectory(prefix="owner-app-")
+        await copy_of_the_app(Path(folder.name))
+        _copies.append(folder)
+    return Path(_copies[0].name) / "bundle"
 
 
 async def list_anew(bundle: Path) -> None:

@@ -25,7 +25,7 @@ from firmware.protocol.thumbnails import SealedThumbnail
 from relay.store import thumbnails
 from relay.store.schema import push_subscriptions
 from tests.flows.live_session import Visit, enrolled, visiting
-from tests.flows.phone import Phone, copy_of_the_app, until
+from tests.flows.phone import Phone, one_copy_of_the_app, until
 from tests.relay.http_world import OWNER_ORIGIN
 
 PICTURE_WIDTH = 320
@@ -154,7 +154,7 @@ class Home:
 @asynccontextmanager
 async def at_home(folder: Path, *, may: bool = True, **how: object) -> AsyncIterator[Home]:
     """An owner joined and paired, with a phone that may notify."""
-    bundle = await copy_of_the_app(folder)
+    bundle = await one_copy_of_the_app()
     async with visiting(folder, bundle=bundle, **how) as at:  # type: ignore[arg-type]
         home = Home(at, await Phone.of(at.page, OWNER_ORIGIN, may=may))
         at.carrier.change_reply = home.carry_out

@@ -11,9 +11,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @asynccontextmanager
-async def serving(app: Any, port: int = 0) -> AsyncIterator[int]:
-    """Serve an ASGI app on a port, by itself a free one; yield it."""
-    with socket.create_server(("127.0.0.1", port)) as listener:
+async def serving(
+    app: Any, port: int = 0, *, kept: socket.socket | None = None
+) -> AsyncIterator[int]:
+    """Serve an ASGI app on a port, by itself a free one, or at a socket that stays open; yield
+    the port.
+    """
+    with kept.dup() if kept else socket.create_server(("127.0.0.1", port)) as listener:
         settings = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(settings)
         running = asyncio.create_task(server.serve(sockets=[listener]), name="serving")

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Browser
 
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, kept_listener
 from tests.flows.every_page import House
 from tests.flows.serving import serving
 from tests.relay.http_world import RELAY_URL
@@ -16,7 +16,7 @@ from tests.relay.http_world import RELAY_URL
 async def relay_browser(house: House) -> AsyncIterator[Browser]:
     """Serve the relay, and start a browser."""
     async with (
-        serving(house.world.app) as port,
+        serving(house.world.app, kept=kept_listener("relay")) as port,
         chromium(
             f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{port}",
             f"--unsafely-treat-insecure-origin-as-secure={RELAY_URL}",

@@ -79,7 +79,7 @@ async def go(page: Page, where: str) -> None:
 async def test_each_page_says_since_when_the_doorbell_is_away_and_loses_nothing_typed(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=1))
         await page.goto(f"{OWNER_ORIGIN}/#/")
@@ -104,7 +104,7 @@ async def test_each_page_says_since_when_the_doorbell_is_away_and_loses_nothing_
 async def test_each_page_says_that_the_relay_is_away_and_what_was_typed_can_be_sent_later(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=1))
         await page.goto(f"{OWNER_ORIGIN}/#/")
@@ -160,7 +160,7 @@ async def test_a_phone_whose_clock_is_over_an_hour_wrong_sees_the_door_or_what_t
 async def test_what_a_phone_with_a_late_clock_signs_is_refused_with_what_helps(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=1))
         late_ms = world.clock.wall_ms() - HOUR_MS - 60_000
@@ -188,7 +188,10 @@ async def test_days_are_those_of_whoever_looks_also_where_clocks_are_changed(
     """On 25 October Europe's day has 25 hours, on the 4th Sydney's had 23; Tonga is 13 ahead."""
     evening = datetime(2026, 10, 25, 20, tzinfo=UTC)
     clock = ManualClock(wall_ms=round(evening.timestamp() * 1000))
-    async with open_world(tmp_path, clock=clock) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path, clock=clock) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page = home.page
         first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
         for rang in (datetime(2026, 10, 4, 2, tzinfo=UTC), first, first + timedelta(hours=1)):
@@ -221,7 +224,7 @@ async def test_days_are_those_of_whoever_looks_also_where_clocks_are_changed(
 async def test_a_browsers_name_of_200_emoji_is_refused_in_words_and_stays_in_its_field(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         await page.goto(f"{OWNER_ORIGIN}/#/browsers/{home.device}")
         await page.reload()
@@ -239,7 +242,7 @@ async def test_a_browsers_name_of_200_emoji_is_refused_in_words_and_stays_in_its
 async def test_a_setting_that_only_a_newer_doorbell_knows_is_kept_through_an_older_app(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=1))
         settings = {"revision": 4, "keep_days": 14, "sings_percent": 40}
@@ -274,7 +277,7 @@ async def tell_raw(home: Home, body: dict[str, object]) -> None:
 async def test_a_browser_whose_thirty_days_are_over_by_the_doorbells_clock_is_told_at_the_door(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         over_ms = world.clock.wall_ms() - HOUR_MS
         browser = home.owner.browser

@@ -14,10 +14,11 @@ from firmware.protocol.events import ClipReady, Pressed
 from tests.fakes.porch import CLIP_ID
 from tests.fakes.signed_clip import SignedClip, SignedShelf
 from tests.fakes.waiting import eventually
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.live_session import Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 SECONDS = 20.0
 PLAYS_AT_ONCE = """() => {

@@ -25,7 +25,10 @@ A_DAY_LATER = """() => {
 
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[Home]:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         await campaign(world.database, world.clock)
         yield home
 

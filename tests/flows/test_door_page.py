@@ -39,7 +39,10 @@ BOXES = """(selector) => [...document.querySelectorAll(selector)].map((node) => 
 
 
 async def test_the_last_picture_lies_across_the_page_with_its_age(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page = home.page
         await page.goto(f"{OWNER_ORIGIN}/#/")
         await expect(page.locator(".frame-age")).to_have_text("No picture yet. Open live view")
@@ -67,7 +70,10 @@ async def test_the_last_picture_lies_across_the_page_with_its_age(tmp_path: Path
 
 
 async def test_a_request_is_one_quiet_line_that_the_relay_sees_nothing_of(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page, seen = home.page, []
         await page.goto(f"{OWNER_ORIGIN}/#/")
         await world.tell(home.device, Motion())
@@ -91,7 +97,10 @@ async def test_a_request_is_one_quiet_line_that_the_relay_sees_nothing_of(tmp_pa
 
 
 async def test_nothing_is_online_while_the_relay_is_away(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page = home.page
         await page.goto(f"{OWNER_ORIGIN}/#/")
         state = page.locator("[data-testid=doorbell-state]")
@@ -106,7 +115,10 @@ async def test_nothing_is_online_while_the_relay_is_away(tmp_path: Path) -> None
 
 
 async def test_three_doorbells_and_the_place_where_one_is(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page = home.page
         for name in ("back", "garage"):
             await pair_another(world, page, load_or_make_keys(tmp_path / name))

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Page, expect
 
 from firmware.enrolment.keys import load_or_make_keys
@@ -18,12 +17,13 @@ from firmware.protocol.events import ClipReady, Pressed
 from firmware.protocol.grants import Owner
 from tests.fakes.intake import DeskRig
 from tests.fakes.recorder import RecordingRig, running
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.live_session import Visit, visiting
 from tests.flows.long_history import A_DAY, tell_history
 from tests.relay.http_world import OWNER_ORIGIN
 from tests.story.authenticator import SoftPasskey
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 ROWS = ".day .row"
 

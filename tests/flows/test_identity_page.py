@@ -14,7 +14,10 @@ pytestmark = pytest.mark.browser
 
 
 async def test_an_owner_is_told_of_the_copy_and_shows_the_link(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         async with world.database.begin() as tx:
             await fleet.mark_cloned(tx, home.device, cloned_ms=world.clock.wall_ms())
             await fleet.add_claim(tx, "hash", 1)

@@ -26,12 +26,13 @@ from tests.fakes.loudspeaker import Sounding, short_wav
 from tests.fakes.man_in_the_middle import ManInTheMiddle
 from tests.fakes.porch import visitor
 from tests.fakes.waiting import eventually, in_time
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PICTURES_SHOWN
 from tests.flows.live_session import DENIED_MICROPHONE, FAKE_MICROPHONE, Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 LOUD = 1000
 

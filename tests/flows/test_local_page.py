@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from firmware.local_page.texts import LANGUAGES
@@ -20,11 +21,11 @@ from tests.flows.asking_doors import (
     AskingDoorbell,
     asking_door,
 )
-from tests.flows.browser import chromium, sit_down
+from tests.flows.browser import IN_ONE_BROWSER, chromium, sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.people import PLAYS
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 NARROW = {"width": 360, "height": 740}
 
@@ -49,7 +50,7 @@ class AtHome:
         assert await self.page.evaluate(TOO_SMALL) == []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def home() -> AsyncIterator[AtHome]:
     async with asking_door() as (bell, address), chromium() as browser:
         person = await sit_down(browser, viewport=NARROW)

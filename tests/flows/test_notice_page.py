@@ -102,7 +102,7 @@ async def open_notice(page: Page) -> None:
 
 
 async def test_from_switching_on_to_the_public_page_and_off_again(world: World) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         with TemporaryDirectory() as folder:
             doorbell = Doorbell(home, Path(folder))
@@ -155,7 +155,7 @@ async def test_from_switching_on_to_the_public_page_and_off_again(world: World) 
 
 
 async def test_the_app_is_honest_while_the_page_lags_behind_or_lies(world: World) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         with TemporaryDirectory() as folder:
             doorbell = Doorbell(home, Path(folder))
@@ -189,7 +189,7 @@ async def test_the_app_is_honest_while_the_page_lags_behind_or_lies(world: World
 async def test_a_sheet_for_the_door_prints_on_one_page_of_a5_in_either_language(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         with TemporaryDirectory() as folder:
             doorbell = Doorbell(home, Path(folder))

@@ -231,7 +231,10 @@ def browser_of(page: Page) -> Browser:
 
 
 async def test_every_view_of_the_owners_app(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         addresses = await addresses_of(home)
         assert len(addresses) > 15
         inspector, page = Inspector(load_from_bundle), home.page

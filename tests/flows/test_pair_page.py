@@ -16,12 +16,12 @@ from firmware.protocol.commands import PairingRevealed, PairingStopped
 from firmware.protocol.events import PairingAnswered
 from tests.fakes.pairing_app import read_code
 from tests.fakes.waiting import eventually
-from tests.flows.browser import sit_down
+from tests.flows.browser import IN_ONE_BROWSER, sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
-from tests.flows.household import PHONE, app_browser
+from tests.flows.household import WITHOUT_WORKER, app_browser
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World, open_world
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 REMEMBERED = "(device) => localStorage.getItem(`doorward.doorbell.${device}`)"
 
@@ -89,7 +89,7 @@ async def at_the_page(folder: Path) -> AsyncIterator[AtThePage]:
     keys = load_or_make_keys(folder / "keys")
     async with open_world(folder) as world, app_browser(world) as browser:
         await world.enrol_online(keys)
-        person = await sit_down(browser, viewport=PHONE)
+        person = await sit_down(browser, **WITHOUT_WORKER)
         page = person.page
         at = AtThePage(world, page, keys, Pairing(keys=keys, has_owner=False))
 

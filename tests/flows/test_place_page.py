@@ -35,7 +35,10 @@ GONE = """() => Object.defineProperty(Navigator.prototype, "geolocation", { valu
 async def test_a_place_is_given_by_coordinates_and_only_its_cell_is_sealed(
     tmp_path: Path,
 ) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page, sent = home.page, []
 
         def note(request: Request) -> None:
@@ -76,7 +79,10 @@ async def test_a_place_is_given_by_coordinates_and_only_its_cell_is_sealed(
 
 
 async def test_a_place_is_given_by_where_the_device_is_or_says_why_not(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page, context = home.page, home.person.context
         await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=1))
         await page.goto(f"{OWNER_ORIGIN}/#/settings/doorbell/{home.device}/place")

@@ -19,12 +19,13 @@ from firmware.protocol.live import (
 from relay.store import push
 from relay.store.schema import push_subscriptions
 from tests.fakes.waiting import eventually
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.phone import until
 from tests.flows.pushed_home import HAS_NO_BOOK, at_home, endpoints, jpeg, now_ms, shown
 from tests.relay.http_world import OWNER_ORIGIN
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 MINUTE_MS = 60_000
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
-import pytest
+import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from firmware.consent.facts import Decision, Grant, Refusal
@@ -37,11 +37,12 @@ from tests.flows.asked_home import (
     terms_of,
 )
 from tests.flows.asking_doors import WAITING, asking_door
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.filmed import GROUPS_MS, filmed, out_of_reach
 from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, World, open_world
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 WRONG_MS = 90_000
 COUNT_TOUCHES = """addEventListener("pointerdown", () => {
@@ -49,7 +50,7 @@ COUNT_TOUCHES = """addEventListener("pointerdown", () => {
 }, true);"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         yield world
@@ -99,7 +100,7 @@ async def granted(home: Home) -> Grant:
 async def test_one_signature_gives_several_recordings_at_the_doorbells_own_times(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)
@@ -162,7 +163,7 @@ async def test_the_letter_says_who_asks_by_which_officers_and_who_could_open_it(
 
 
 async def test_sound_and_identity_are_given_only_if_the_owner_ticks_them(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)
@@ -187,7 +188,7 @@ async def test_sound_and_identity_are_given_only_if_the_owner_ticks_them(world: 
 async def test_there_is_no_sound_to_choose_once_it_is_known_that_none_has_any(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         asked = await home.ask()
         await home.hear(asked)
         await filmed(home)
@@ -218,7 +219,7 @@ async def test_a_request_in_an_invented_town_says_so_by_the_doorbells_own_word(
 
 
 async def test_a_part_of_a_recording_is_given_in_whole_groups_of_pictures(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         asked = await home.ask()
         await home.hear(asked)
         clip = await filmed(home, started_ms=WRONG_MS, is_clock_trusted=False)  # set later
@@ -251,7 +252,7 @@ async def test_a_part_of_a_recording_is_given_in_whole_groups_of_pictures(world:
 async def test_a_browser_that_decodes_no_single_pictures_says_so_and_trims_all_the_same(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         asked = await home.ask()
         await home.hear(asked)
         await filmed(home)
@@ -271,7 +272,7 @@ async def test_no_takes_two_touches_and_giving_three_recordings_at_most_ten(worl
     """Counted from the list to the release at the doorbell's page, without number and passkey."""
     async with (
         asking_door() as (bell, door),
-        home_in_browser(world, service_workers="block") as home,
+        home_in_browser(world) as home,
     ):
         bell.waits = WAITING["grant"]
         asked = await home.ask()
@@ -319,7 +320,7 @@ async def touches(page: Page) -> int:
 
 
 async def test_a_recording_that_is_gone_can_not_be_chosen(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         asked = await home.ask()
         await home.hear(asked)
         await filmed(home)
@@ -338,7 +339,7 @@ async def test_a_recording_that_is_gone_can_not_be_chosen(world: World) -> None:
 
 
 async def test_each_screen_says_that_the_relay_is_away_and_nothing_is_lost(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         asked = await home.ask()
         await home.hear(asked)
         await filmed(home)
@@ -358,7 +359,7 @@ async def test_each_screen_says_that_the_relay_is_away_and_nothing_is_lost(world
 async def test_the_list_is_the_last_one_and_says_so_where_the_relay_gives_none(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         asked = await home.ask()
         await home.hear(asked)
         row = home.page.locator("#my-requests [data-stands=open]")
@@ -372,7 +373,7 @@ async def test_the_list_is_the_last_one_and_says_so_where_the_relay_gives_none(
 
 
 async def test_a_request_that_ends_on_the_third_screen_is_over_there(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         asked = await home.ask()
         await home.hear(asked)
         await filmed(home)
@@ -390,7 +391,7 @@ async def test_a_request_that_ends_on_the_third_screen_is_over_there(world: Worl
 async def test_what_another_owner_answers_meanwhile_is_said_on_whichever_screen(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)
@@ -418,7 +419,7 @@ async def test_what_another_owner_answers_meanwhile_is_said_on_whichever_screen(
 async def test_what_reaches_over_the_asked_time_is_given_only_as_far_as_it_lies_in_it(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)
@@ -462,7 +463,7 @@ async def test_who_was_asked_in_a_slot_while_the_app_was_closed_is_asked_when_it
 async def test_a_clip_that_is_told_anew_while_the_owner_reads_must_be_chosen_again(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)
@@ -487,7 +488,7 @@ async def test_a_clip_that_is_told_anew_while_the_owner_reads_must_be_chosen_aga
 
 
 async def test_a_grant_is_followed_to_its_end_and_can_be_taken_back(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)
@@ -562,7 +563,7 @@ async def test_hold_decline_and_never_again_are_signed_and_each_shows_how_it_sta
 
 
 async def test_all_that_is_decided_goes_to_the_relay_in_one_size(world: World) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)

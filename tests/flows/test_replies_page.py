@@ -14,11 +14,12 @@ from firmware.sound.quick_replies import MAX_REPLIES
 from firmware.sound.sounds import parse_wav
 from tests.fakes.loudspeaker import Sounding, short_wav
 from tests.fakes.waiting import eventually
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.live_session import DENIED_MICROPHONE, FAKE_MICROPHONE, Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 
 @asynccontextmanager

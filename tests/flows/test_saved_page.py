@@ -21,12 +21,12 @@ from relay.tools.agency.cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.saved_page import SAVED_PAGE
 from tests.fakes.log_town import make_town
-from tests.flows.browser import chromium
+from tests.flows.browser import IN_ONE_BROWSER, chromium
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
 from tests.relay.evidence_files import Evidence, Film, Written, make_evidence, with_files
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 FORBIDDEN = """() => new Promise((resolve) => {
   const tell = (event) => resolve(event.effectiveDirective);

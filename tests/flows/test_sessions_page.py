@@ -42,7 +42,10 @@ async def browsers_signed_in(world: World, account: Account) -> list[str]:
 
 
 async def test_an_owner_signs_out_one_browser_then_all_others_then_all(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         account = await account_of(home)
         for browser in ("Firefox, Windows", "", *["Safari, iPhone"] * 8):
             await sign_in_elsewhere(world, account, browser)
@@ -80,7 +83,10 @@ async def ring_again_and_again(world: World, device: str) -> None:
 
 
 async def test_who_was_signed_out_elsewhere_is_told_why_and_what_to_do(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page, why = home.page, home.page.locator("#why-signed-out")
 
         async def is_signed_out(reason: str, words: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import pytest_asyncio
 from PIL import Image
 from playwright.async_api import Page, Route, expect
 
@@ -49,11 +50,12 @@ from relay.store import events
 from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.relay.http_people import Owner
 from tests.relay.http_world import DAY_MS, OWNER_ORIGIN, World, open_world
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 MASK = [[0, 0], [250, 0], [250, 600], [0, 800]]
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "decisions.json").read_text("utf-8"))
@@ -61,8 +63,9 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "decisions.json").
 UNTIL_NO_DOOR_IS_KEPT = """async () => {
   const { loadAccount } = await import("/account.js");
   const { readKey } = await import("/vendor/browser/key_store.js");
-  const kept = () => readKey(`snapshot:${loadAccount().owner.credential_id}`);
-  while ((await kept())?.doorbells.length > 0) await new Promise((done) => setTimeout(done, 50));
+  const kept = () => readKey(`snapshot:${loadAccount()?.owner.credential_id}`);
+  const isKept = async () => loadAccount() === null || (await kept())?.doorbells.length > 0;
+  while (await isKept()) await new Promise((done) => setTimeout(done, 50));
 }"""
 LINE_STUB = """
 class Channel extends EventTarget {
@@ -91,7 +94,7 @@ export class LiveSession {
 """In the place of live.js: a session whose doorbell answers at once."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         yield world
@@ -438,7 +441,7 @@ async def test_all_keys_show_once_the_doorbell_was_asked_over_its_own_line(world
         approvers=[ApproverLine(name="My desk", credential_id=key.credential_id, words=six)],
         recovery_words=[],
     )
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await says(home, now.encode())
         await open_settings(home.page, "data/{device}/advanced")
         await expect(home.page.locator("#approvers")).to_have_count(0)
@@ -459,7 +462,7 @@ async def test_what_isnt_the_doorbells_word_on_its_keys_is_not_shown(
     said = {"v": 1, "approvers": [line], "recovery_words": []}
     if change == "form":
         line["words"] = ["one"]
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         data = json.dumps(said).encode()
         await says(
             home,

@@ -173,7 +173,10 @@ async def test_with_webgl_a_map_takes_the_pictures_place(tmp_path: Path) -> None
 
 
 async def test_a_parcel_is_reported_listed_and_taken_back_in_the_app(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="allow") as home,
+    ):
         page, sent = home.page, []
         page.on("request", lambda one: sent.append(f"{one.url} {one.post_data or ''}"))
         await page.goto(f"{OWNER_ORIGIN}/#/neighbours")

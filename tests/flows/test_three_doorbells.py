@@ -48,7 +48,7 @@ class Three:
 
 @asynccontextmanager
 async def three(folder: Path) -> AsyncIterator[Three]:
-    async with open_world(folder) as world, home_in_browser(world) as home:
+    async with open_world(folder) as world, home_in_browser(world, service_workers="allow") as home:
         more = [load_or_make_keys(folder / name) for name in ("back", "garage")]
         for keys in more:
             await pair_another(world, home.page, keys)

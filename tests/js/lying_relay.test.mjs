@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { nameOf } from "../../relay/owner_app/door_names.js";
-import { comparedKeys, decisionsOn, isFirstTime, rememberDecision } from "../../relay/owner_app/account.js";
+import { comparedKeys, decisionsOn, isFirstTime } from "../../relay/owner_app/account.js";
+import { rememberDecision } from "../../relay/owner_app/sent_decisions.js";
 import { holdsOf, settingsOf } from "../../relay/owner_app/decision_notes.js";
 import { followEmergencies } from "../../relay/owner_app/emergency.js";
 import { Household } from "../../relay/owner_app/household.js";

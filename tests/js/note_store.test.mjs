@@ -8,7 +8,7 @@ import { Household } from "../../relay/owner_app/household.js";
 import { holdsOf, settingsOf, warningsOf } from "../../relay/owner_app/decision_notes.js";
 import { knownBrowsers } from "../../relay/owner_app/known_browsers.js";
 import { looksIn } from "../../relay/owner_app/views/looked.js";
-import { forgetNotes } from "../../relay/owner_app/note_store.js";
+import { forgetNotes, NoteStore } from "../../relay/owner_app/note_store.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
 import { derSignature } from "../../relay/owner_app/vendor/protocol/p256.js";
 import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vendor/protocol/sealing.js";
@@ -104,6 +104,21 @@ test("a number that was kept before each doorbell had its own is taken once", as
   assert.deepEqual([asked, household.book.seq], [[2], 0]);
   assert.match(household.book.query, /^after=[a-z2-7]{20}\.3$/);
   assert.deepEqual(Object.keys(database.kept.get("notes:c")).sort(), ["after", "kept"]);
+});
+
+test("another relay isn't told up to where this one's notes were read", async () => {
+  const { visit, tell, database } = await home();
+  await tell(matched("d"));
+  await visit();
+  const at = async (relay) => {
+    const book = new NoteStore("c", relay);
+    await book.read();
+    return book.query;
+  };
+  assert.match(await at("https://a.example/api/v1/"), /^after=/); // as it was kept before there were several
+  assert.equal(await at("https://b.example/api/v1/"), "after_seq=0");
+  assert.match(await at("https://a.example/api/v1/"), /^after=/);
+  assert.equal(database.kept.has("notes:c"), false);
 });
 
 test("what is kept stays sealed, and goes when its owner signs out", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test, { beforeEach } from "node:test";
 
-import { rememberDecision } from "../../relay/owner_app/account.js";
+import { rememberDecision } from "../../relay/owner_app/sent_decisions.js";
 import { CONFIRM_MS, standingOf } from "../../relay/owner_app/request_states.js";
 
 const NOW = 1_790_000_000_000;

@@ -28,3 +28,13 @@ test("a first page that hangs keeps no worker waiting, nor what it says unheard"
   assert.deepEqual(registered, ["./sw.js"]);
   mock.timers.reset();
 });
+
+test("where a browser registers none, there is none", async () => {
+  const worker = Object.assign(new EventTarget(), { controller: null, register: async () => undefined });
+  Object.defineProperty(globalThis, "navigator", { value: { serviceWorker: worker }, configurable: true });
+  const installed = new WorkerRegistration();
+  await installed.start();
+  await installed.whenReady;
+  assert.equal(installed.registration, null);
+  assert.equal(installed.isKept, false);
+});

@@ -21,7 +21,8 @@ PUBLIC = (
 VIEWS = (
     "#/", "#/history", "#/neighbours", "#/requests", "#/settings", "#/settings/doorbell",
     "#/settings/camera", "#/settings/notifications", "#/settings/people", "#/settings/police",
-    "#/settings/data", "#/browsers", "#/players", "#/sessions", "#/account/delete", "#/nowhere",
+    "#/settings/data", "#/browsers", "#/players", "#/sessions", "#/account/events",
+    "#/account/delete", "#/nowhere",
 )  # fmt: skip
 MOST_WAIT_MS = "6000"
 """The app's open stream never falls silent, which Lighthouse would wait for."""

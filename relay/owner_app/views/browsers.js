@@ -2,7 +2,7 @@
  * The page of the owner's browsers: which may watch, admitting this one, and removing one.
  * @module
  */
-import { browserName, hasTooManyWrongTaps, rememberBrowserName, thisBrowser } from "../account.js";
+import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
 import { knownBrowsers } from "../known_browsers.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
@@ -16,6 +16,7 @@ import { guarded, known, living } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
 import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
 import { tooLongText } from "./setting_field.js";
+import { hasTooManyWrongTaps } from "../wrong_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */

@@ -2,8 +2,8 @@
  * The field for a partner's code, folded where one pairs or joins, and its own page in the settings.
  * @module
  */
-import { creditCode, rememberCreditCode } from "../account.js";
-import { CodeRefused, handIn } from "../credit_code.js";
+import { creditCode } from "../account.js";
+import { CodeRefused, handIn, rememberCreditCode } from "../credit_code.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { guarded } from "./parts.js";

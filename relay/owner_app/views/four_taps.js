@@ -4,12 +4,13 @@
  * Whether the words are the doorbell's, the person alone tells, by tapping them.
  * @module
  */
-import { addWrongTap, hasTooManyWrongTaps, rememberKeys } from "../account.js";
+import { rememberKeys } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { lookAgain, stopPairing } from "../newcomer.js";
 import { SecondAnswer, wordsToChoose } from "../vendor/protocol/pairing.js";
 import { problem } from "./parts.js";
+import { addWrongTap, hasTooManyWrongTaps } from "../wrong_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */

@@ -5,7 +5,7 @@
  * The link lets nobody in: an owner signs for this phone's keys, and confirms it at the doorbell.
  * @module
  */
-import { browserName, hasTooManyWrongTaps, rememberBrowserName, thisBrowser } from "../account.js";
+import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { pairThroughRelay } from "../newcomer.js";
@@ -14,6 +14,7 @@ import { findThroughRelay, showStoppedForToday, warning } from "./four_taps.js";
 import { guarded, problem } from "./parts.js";
 import { tooLongText } from "./setting_field.js";
 import { joinForm } from "./welcome.js";
+import { hasTooManyWrongTaps } from "../wrong_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 

@@ -2,7 +2,7 @@
  * What stands on each of a guest's pages: whose doorbell it is, and until when they are a guest.
  * @module
  */
-import { guestTimes, rememberGuestTime } from "../account.js";
+import { guestTimes, remembered } from "../account.js";
 import { h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { knownBrowsers } from "../known_browsers.js";
@@ -10,6 +10,8 @@ import { nowMs } from "../town_time.js";
 import { living } from "./parts.js";
 
 /** @typedef {import("../household.js").Household} Household */
+/** @typedef {import("../account.js").GuestTime} GuestTime */
+/** @typedef {import("../account.js").Owner} Owner */
 
 /** @param {Pick<import("../app.js").Context, "household" | "left">} context */
 export function guestBanner(context) {
@@ -26,4 +28,9 @@ function lines(household) {
     const whose = told ? t("guest.of", { name: told.by_name }) : t("guest.of_nobody");
     return h("p", { "data-testid": "guest-of" }, whose, " ", time(until_ms));
   });
+}
+
+/** @param {Owner} owner @param {string} device @param {GuestTime} time */
+function rememberGuestTime(owner, device, time) {
+  localStorage.setItem(remembered("guest-times", owner.credential_id), JSON.stringify({ ...guestTimes(owner), [device]: time }));
 }

@@ -3,7 +3,7 @@
  * ending their right.
  * @module
  */
-import { guestKeys, rememberGuestKeys } from "../account.js";
+import { guestKeys, rememberGuestKeys } from "../kept_keys.js";
 import { knownBrowsers } from "../known_browsers.js";
 import { confirmSheet, dialog } from "../components/dialog.js";
 import { fill, h } from "../dom.js";

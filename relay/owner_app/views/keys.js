@@ -3,7 +3,7 @@
  * halves come here, pasted; the doorbell's own page shows the same six words.
  * @module
  */
-import { approversAdded, rememberApprovers } from "../account.js";
+import { approversAdded, rememberApprovers } from "../kept_keys.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { fetchResidents } from "../residents.js";
@@ -15,7 +15,7 @@ import { guarded, living } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../account.js").Approver} Approver */
+/** @typedef {import("../kept_keys.js").Approver} Approver */
 /** @typedef {import("../vendor/protocol/documents.js").Terms} Terms */
 
 /** @param {Context} context @param {string} device */

@@ -4,10 +4,11 @@
  * doorbell and its owners, and takes effect at once.
  * @module
  */
-import { decisionsOn, rememberDecision } from "../account.js";
+import { decisionsOn } from "../account.js";
 import { holdsOf, settingsOf } from "../decision_notes.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
+import { rememberDecision } from "../sent_decisions.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { guarded } from "./parts.js";

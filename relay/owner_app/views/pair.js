@@ -6,7 +6,7 @@
  * pairing done whenever it likes: no key counts as compared before the fourth tap.
  * @module
  */
-import { addWrongTap, hasTooManyWrongTaps, ownerKeys, rememberKeys } from "../account.js";
+import { ownerKeys, rememberKeys } from "../account.js";
 import { nameField } from "./browsers.js";
 import { creditFold } from "./credit.js";
 import { fill, h } from "../dom.js";
@@ -18,6 +18,7 @@ import { SecondAnswer, newOffer, takeAnswer } from "../vendor/protocol/pairing.j
 import { problem } from "./parts.js";
 import { findsWords, otherPolicy, showStoppedForToday, warning } from "./four_taps.js";
 import { qrFigure } from "./qr_picture.js";
+import { addWrongTap, hasTooManyWrongTaps } from "../wrong_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */

@@ -15,7 +15,7 @@
  * @module
  */
 import { ApiError } from "../api.js";
-import { decisionsOn, rememberDecision } from "../account.js";
+import { decisionsOn } from "../account.js";
 import { answerOf } from "../decision_notes.js";
 import { PackageStates } from "../package_states.js";
 import { fetchRequests, loadBackForAll } from "../published_requests.js";
@@ -25,6 +25,7 @@ import { fill, h } from "../dom.js";
 import { grantTerms, requestedClips } from "../grant_terms.js";
 import { triggersOf } from "../event_groups.js";
 import { t, timeWithin } from "../i18n.js";
+import { rememberDecision } from "../sent_decisions.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { letterTitle } from "../vendor/protocol/letter.js";

@@ -4,12 +4,13 @@
  * only the relay can say.
  * @module
  */
-import { decisionsOn, rememberDecision } from "../account.js";
+import { decisionsOn } from "../account.js";
 import { nextBatchFrom, releaseEnd } from "../batches.js";
 import { fill, h } from "../dom.js";
 import { localPageAddress } from "../local_page_address.js";
 import { currentLanguage, hasText, t, time, timeText } from "../i18n.js";
 import { CONFIRM_MS, packageIdOf } from "../request_states.js";
+import { rememberDecision } from "../sent_decisions.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { letter } from "./letter.js";

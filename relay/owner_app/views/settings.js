@@ -73,6 +73,7 @@ function shortPage(context, group, bell, { name, signed, preferred }) {
       hasText(help) && h("p", {}, t(help)),
       name === "keep" && cardHolds(context, device),
       form?.node,
+      name === "keep" && h("p", {}, h("a", { href: "#/account/events" }, t("retention.title"))),
       name === "notice" && form && noticeSection(context, bell, form),
       preferred && new PreferenceForm(context, bell, preferred).node,
       name === "answer" && h("p", {}, h("a", { class: "button", href: `#/replies/${device}` }, t("sayings.title"))),
@@ -127,7 +128,12 @@ function more(group, { device }) {
       { id: "quick-replies", title: t("sayings.title"), href: `#/replies/${device}` },
     ];
   }
-  if (group === "data") return [{ id: "to-delete-account", title: t("account.delete.title"), more: t("account.delete.more"), href: "#/account/delete" }];
+  if (group === "data") {
+    return [
+      { id: "to-event-retention", title: t("retention.title"), more: t("retention.more"), href: "#/account/events" },
+      { id: "to-delete-account", title: t("account.delete.title"), more: t("account.delete.more"), href: "#/account/delete" },
+    ];
+  }
   return [];
 }
 

@@ -3,7 +3,9 @@
  * @module
  */
 import { rows } from "../components/rows.js";
+import { h } from "../dom.js";
 import { t } from "../i18n.js";
+import { otherHomes } from "./other_homes.js";
 
 const GROUPS = /** @type {const} */ ([
   ["doorbell", "bell"],
@@ -14,8 +16,8 @@ const GROUPS = /** @type {const} */ ([
   ["data", "data"],
 ]);
 
-/** @returns {import("../app.js").Page} */
-export function settingsIndex() {
+/** @param {import("../app.js").Context} context @returns {import("../app.js").Page} */
+export function settingsIndex(context) {
   const groups = GROUPS.map(([name, icon]) => ({
     icon,
     id: `settings-${name}`,
@@ -24,5 +26,5 @@ export function settingsIndex() {
     href: `#/settings/${name}`,
   }));
   const credits = { id: "settings-credits", title: t("credit.title"), more: t("credit.what"), href: "#/credits" };
-  return { title: t("settings.title"), body: [rows(groups), rows([credits])] };
+  return { title: t("settings.title"), body: [rows(groups), rows([credits]), otherHomes(context) ?? h("div")] };
 }

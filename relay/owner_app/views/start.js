@@ -2,7 +2,7 @@
  * The page after joining: pair a doorbell, or ask to join a household.
  * @module
  */
-import { hasTooManyWrongTaps, ownerKeys } from "../account.js";
+import { ownerKeys } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { pairThroughRelay } from "../newcomer.js";
@@ -11,6 +11,7 @@ import { nameField } from "./browsers.js";
 import { creditFold } from "./credit.js";
 import { guarded, problem } from "./parts.js";
 import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
+import { hasTooManyWrongTaps } from "../wrong_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 

@@ -37,6 +37,7 @@ export async function welcomePage(context) {
       ),
       place,
       h("p", { class: "muted" }, t("welcome.invitation")),
+      await elsewhere(context),
     ],
   };
 }
@@ -47,6 +48,13 @@ async function whySignedOut() {
   if (ended === null) return h("div");
   const [{ whyEnded }] = await Promise.all([import("./signed_out.js"), loadMoreWords()]);
   return whyEnded(ended);
+}
+
+/** The other relays that somebody may look for here. @param {Context} context */
+async function elsewhere(context) {
+  if (context.relays.length < 2) return h("div");
+  const [{ otherHomes }] = await Promise.all([import("./other_homes.js"), loadMoreWords()]);
+  return otherHomes(context) ?? h("div");
 }
 
 /** @param {Context} context */
