@@ -7,6 +7,8 @@ thing is killed each 20 seconds, and afterwards it says what was kept. Exit code
 
 import argparse
 import asyncio
+import contextlib
+import logging
 import random
 import signal
 import sys
@@ -16,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from relay.store.database import Database
-from tests.cluster.chaos import DATABASE, Blow, strike
+from tests.cluster.chaos import Blow, every_blow, strike
 from tests.cluster.people import Town, settle
 from tests.cluster.processes import ClusterFailed
 from tests.cluster.promises import check
-from tests.cluster.servers import PROXY, RELAYS, STORE, Cluster, run_cluster
+from tests.cluster.servers import Cluster, run_cluster
 
 EACH_S = 20.0
 
@@ -28,6 +30,9 @@ EACH_S = 20.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cluster; return the exit code."""
     options = _parser().parse_args(arguments)
+    logging.getLogger("asyncio").setLevel(
+        logging.ERROR
+    )  # it tells of each TLS connection that ends
     try:
         if options.data is not None:
             return _run(options, options.data)
@@ -74,38 +79,32 @@ async def _live(options: argparse.Namespace, cluster: Cluster, folder: Path) -> 
 async def _pass_time(options: argparse.Namespace, cluster: Cluster, town: Town) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    dice = random.Random(options.seed)
-    end = time.monotonic() + options.minutes * 60 if options.chaos else float("inf")
-    blows = _blows(dice)
-    while not stop.is_set() and time.monotonic() < end:
-        wait_s = min(EACH_S, end - time.monotonic())
-        try:
-            async with asyncio.timeout(wait_s):
+    blows = _blows(cluster, random.Random(options.seed))
+    now = time.monotonic()
+    end = now + options.minutes * 60 if options.chaos else float("inf")
+    while not stop.is_set() and now < end:
+        next_s = min(now + EACH_S, end)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(next_s - time.monotonic()):
                 await stop.wait()
-        except TimeoutError:
-            pressed = sum(len(one.took_s) for one in town.ringing)
-            _say(f"{pressed} presses receipted")
-            if options.chaos:
-                await strike(cluster, next(blows), _say)
+        pressed = sum(len(one.took_s) for one in town.ringing)
+        _say(f"{pressed} presses receipted")
+        now = time.monotonic()
+        if options.chaos and not stop.is_set() and now < end:
+            await strike(cluster, next(blows), _say)
 
 
-def _blows(dice: random.Random) -> Iterator[Blow]:
-    """Yield each part once in a new order, again and again; the database once."""
-    names = [*RELAYS, *(f"broker-{number}" for number in (1, 2, 3)), *STORE, PROXY]
-    is_first = True
+def _blows(cluster: Cluster, dice: random.Random) -> Iterator[Blow]:
+    """Yield all that can be done in a new order, again and again."""
     while True:
-        blows = [Blow(name=name) for name in names]
-        blows += [Blow(name=name, how=signal.SIGSTOP) for name in ("ingest-1", "web-1", "log-1")]
-        if is_first:
-            blows.append(Blow(name=DATABASE))
-        is_first = False
+        blows = every_blow(cluster)
         dice.shuffle(blows)
         yield from blows
 
 
 def _say_where(cluster: Cluster, folder: Path) -> None:
     _say(f"owners and officers: {cluster.url}")
-    _say(f"doorbells: localhost, ports {', '.join(map(str, cluster.mqtt_ports))}")
+    _say(f"doorbells: {', '.join(map(str, cluster.doors))}")
     _say(f"database: {cluster.pair.url}")
     _say(f"logs: {folder / 'logs'}")
 

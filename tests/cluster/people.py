@@ -1,4 +1,4 @@
-"""Who uses the cluster: doorbells that ring until each receipt, and owners' open pages.
+"""Who uses the cluster: doorbells that ring until each receipt, owners' open pages and pushes.
 
 A doorbell speaks the real protocol, by MQTT over TLS with a certificate of the fleet's CA, at
 whichever broker lets it in. A page follows `/stream` through the proxy and goes on where it broke.
@@ -10,6 +10,7 @@ import itertools
 import json
 import queue
 import random
+import string
 import threading
 import time
 from collections import defaultdict
@@ -24,22 +25,29 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.commands import Accepted, Command, Receipt, Reply
 from firmware.protocol.encoding import b64u, decode, new_id
-from firmware.protocol.events import Event
+from firmware.protocol.events import Event, PushMessage, PushWanted
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
+from relay.config.values import Address
 from relay.fleet.ca import Authority, key_pem
 from relay.fleet.claims import new_claim
 from relay.people.sessions import open_session
-from relay.store import people, routing
+from relay.store import people, push, routing
 from relay.store.database import Database
+from relay.store.objects import ObjectStore
 from relay.store.people import Account
+from tests.cluster.keeping import Keeping
 from tests.cluster.servers import Cluster
 from tests.relay.doorbells import Connection, Doorbell, enrolment_request
 
 AGAIN_S = 1.5
 """So soon a doorbell tells again what has no receipt."""
+PUSH_EACH = 5
+"""So many presses; the relay lets one doorbell push 60 times, and then each 20 s."""
+PUSH_LASTS_MS = 3_600_000
 MAX_BYTES = 200_000
 API = "/api/v1"
+BROWSER_ID_CHARS = 20
 
 
 @dataclass
@@ -47,28 +55,53 @@ class Ringing:
     """A doorbell that is pressed again and again, and answers each command as often as it comes."""
 
     doorbell: Doorbell
-    ports: Sequence[int]
+    brokers: Sequence[Address]
     each_s: float
+    browser: str
+    """The owner's, which is subscribed to pushes."""
     pressed: list[Event] = field(default_factory=list)
+    pushed: list[bytes] = field(default_factory=list)
+    """The messages that the relay took in, to be pushed."""
     took_s: list[float] = field(default_factory=list)
     """From each press to its receipt."""
     is_over: bool = False
 
     def run(self) -> None:
         """Ring until `is_over`, and until the last press has its receipt."""
-        brokers = itertools.cycle(random.sample(self.ports, len(self.ports)))
+        brokers = itertools.cycle(random.sample(self.brokers, len(self.brokers)))
         line = self._connected(brokers)
         while not self.is_over:
             event = self.doorbell.event()
             self.pressed.append(event)
             began = time.monotonic()
-            while not self._told(line, event):
-                if not line.client.is_connected():
-                    line.close()
-                    line = self._connected(brokers)
+            line = self._tell(line, brokers, event)
             self.took_s.append(time.monotonic() - began)
+            if len(self.pressed) % PUSH_EACH == 0:
+                wanted, message = self._push(event)
+                line = self._tell(line, brokers, wanted)
+                self.pushed.append(message)
             self._heed(line, self.each_s * random.uniform(0.5, 1.5))
         line.close()
+
+    def _tell(
+        self, line: Connection, brokers: "itertools.cycle[Address]", event: Event
+    ) -> Connection:
+        """Tell an event until its receipt; return the connection on which it came."""
+        while not self._told(line, event):
+            if not line.client.is_connected():
+                line.close()
+                line = self._connected(brokers)
+        return line
+
+    def _push(self, event: Event) -> tuple[Event, bytes]:
+        """Return what makes the relay push, and the message, which it can't read."""
+        message = f"{event.device} {event.id}".encode()
+        body = PushWanted(
+            for_event_id=event.id,
+            expires_ms=event.time_ms + PUSH_LASTS_MS,
+            messages=[PushMessage(browser=self.browser, encrypted=b64u(message))],
+        )
+        return self.doorbell.event(body=body), message
 
     def _told(self, line: Connection, event: Event) -> bool:
         try:
@@ -100,9 +133,10 @@ class Ringing:
             line.client.publish(topic(command.device, "reply"), reply.encode(), qos=1)
         return False
 
-    def _connected(self, brokers: "itertools.cycle[int]") -> Connection:
+    def _connected(self, brokers: "itertools.cycle[Address]") -> Connection:
         while True:
-            self.doorbell.port = next(brokers)
+            broker = next(brokers)
+            self.doorbell.host, self.doorbell.port = broker.host, broker.port
             try:
                 line = self.doorbell.open()
                 line.publish("status", self.doorbell.status("online").encode())
@@ -163,6 +197,7 @@ class Town:
     database: Database
     ringing: list[Ringing]
     pages: list[Page]
+    keeping: Keeping
     sent: dict[str, str] = field(default_factory=dict)
     """The device of each statement that was taken, by the command's id."""
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -172,6 +207,7 @@ class Town:
         """Open all pages, then let all doorbells ring."""
         for page in self.pages:
             self._tasks.append(asyncio.create_task(page.run()))
+        self._tasks.append(asyncio.create_task(self.keeping.run()))
         await asyncio.sleep(2)
         for one in self.ringing:
             thread = threading.Thread(target=one.run, name=one.doorbell.device)
@@ -222,23 +258,32 @@ async def settle(
     each_s: float,
 ) -> Town:
     """Enrol doorbells at the relay's own address, and give each owner an equal share of them."""
-    ringing: list[Ringing] = []
     async with httpx2.AsyncClient(base_url=cluster.url, timeout=30) as http:
-        for _ in range(doorbells):
-            doorbell = await _enrol(cluster, database, http, folder)
-            ringing.append(Ringing(doorbell, cluster.mqtt_ports, each_s))
+        found = [await _enrol(cluster, database, http, folder) for _ in range(doorbells)]
+    ringing: list[Ringing] = []
     pages = []
     share = doorbells // owners
     for number in range(owners):
         account = Account(id=new_id(), role="owner", agency=None, name=f"Owner {number}")
+        browser = "".join(random.choices(string.ascii_lowercase, k=BROWSER_ID_CHARS))
         now_ms = SystemClock().wall_ms()
         async with database.begin() as tx:
             await people.add_account(tx, account, now_ms)
-            for one in ringing[number * share : (number + 1) * share]:
-                await routing.link(tx, account.id, one.doorbell.device)
+            for doorbell in found[number * share : (number + 1) * share]:
+                await routing.link(tx, account.id, doorbell.device)
+                ringing.append(Ringing(doorbell, cluster.doors, each_s, browser))
+            await push.subscribe(
+                tx,
+                account_id=account.id,
+                browser=browser,
+                endpoint=cluster.push_service.endpoint(f"/push/{browser}"),
+                now_ms=now_ms,
+                expires_ms=None,
+            )
             token = await open_session(tx, account, now_ms)
         pages.append(Page(cluster.url, token))
-    return Town(cluster=cluster, database=database, ringing=ringing, pages=pages)
+    keeping = Keeping(ObjectStore(cluster.config.bucket))
+    return Town(cluster=cluster, database=database, ringing=ringing, pages=pages, keeping=keeping)
 
 
 async def _enrol(

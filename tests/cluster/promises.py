@@ -1,7 +1,8 @@
 """What a cluster promises whatever is killed in it, checked once everything is over.
 
 Each press is stored once and in order, and was told to its owner's open page once and in order;
-each statement that was taken is answered.
+each statement that was taken is answered; each push that was taken has been sent, perhaps twice;
+each object that the store took is there.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ class Kept:
     receipt_p99_s: float
     longest_s: float
     statements: int
+    pushes: int
+    objects: int
     pages_broke: int
     broken: tuple[str, ...]
 
@@ -31,7 +34,8 @@ class Kept:
         found = (
             f"{self.presses} presses, receipt after {self.receipt_p50_s:.2f} s (median), "
             f"{self.receipt_p99_s:.2f} s (99 of 100), {self.longest_s:.1f} s (longest); "
-            f"{self.statements} statements; pages broke {self.pages_broke} times"
+            f"{self.statements} statements, {self.pushes} pushes, {self.objects} objects; "
+            f"pages broke {self.pages_broke} times"
         )
         return "\n".join([found, *self.broken]) if self.broken else f"{found}; nothing lost"
 
@@ -43,6 +47,9 @@ async def check(town: Town) -> Kept:
     ]
     broken += [problem for problem in _shown_wrongly(town) if problem]
     broken += await _unanswered(town)
+    broken += await _unsent(town)
+    lost = await town.keeping.lost()
+    broken += [f"{len(lost)} of {len(town.keeping.kept)} objects are lost"] if lost else []
     took = sorted(value for one in town.ringing for value in one.took_s)
     if not took:
         broken.append("no press was receipted")
@@ -53,6 +60,8 @@ async def check(town: Town) -> Kept:
         receipt_p99_s=took[min(len(took) - 1, len(took) * 99 // 100)],
         longest_s=took[-1],
         statements=len(town.sent),
+        pushes=sum(len(one.pushed) for one in town.ringing),
+        objects=len(town.keeping.kept),
         pages_broke=sum(page.broke for page in town.pages),
         broken=tuple(broken),
     )
@@ -103,3 +112,13 @@ async def _unanswered(town: Town) -> list[str]:
         if time.monotonic() > end:
             return [f"{len(waiting)} of {len(town.sent)} statements have no answer"]
         await asyncio.sleep(1)
+
+
+async def _unsent(town: Town) -> list[str]:
+    wanted = {message for one in town.ringing for message in one.pushed}
+    end = time.monotonic() + SETTLES_S
+    while missing := wanted - {sent.body for sent in town.cluster.push_service.sent}:
+        if time.monotonic() > end:
+            return [f"{len(missing)} of {len(wanted)} pushes weren't sent"]
+        await asyncio.sleep(1)
+    return []

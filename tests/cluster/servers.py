@@ -10,7 +10,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,11 @@ from relay.cli.init import InitSettings, init
 from relay.config.settings import Config
 from relay.config.values import Address
 from tests.cluster.processes import ClusterFailed, Server
+from tests.fakes.push_service import PushService, run_push_service
 from tests.relay.cluster import SIZE, free_ports_in_step
 from tests.relay.servers import BIN, free_port
 from tests.rigs.postgres import MISSING, Pair, programs, run_pair
+from tests.rigs.switch import Machine, machines_on_a_switch, why_no_switch
 
 RELAYS = {
     "web-1": "web",
@@ -35,8 +37,11 @@ RELAYS = {
     "log-1": "log,notify",
     "spare": "log,notify",
 }
+BROKERS = tuple(f"broker-{number + 1}" for number in range(SIZE))
 STORE = ("store-master", "store-node-1", "store-node-2", "store-filer", "store-gate")
 PROXY = "proxy"
+AHEAD_S = 30.0
+"""The clocks of one half of the relays are ahead so far, and those of the others behind."""
 EXAMPLES = Path(__file__).parents[2] / "docs/examples/cluster"
 LOG_NAME = "cluster.example"
 
@@ -49,16 +54,22 @@ class Cluster:
     pair: Pair
     servers: dict[str, Server]
     url: str
+    push_service: PushService
+    machines: Mapping[str, Machine]
+    """The brokers' own machines by their names; none where no network can be made."""
 
     @property
-    def mqtt_ports(self) -> list[int]:
-        """The brokers' ports for doorbells."""
-        return [self.config.broker.mqtt_port + step * PORT_STEP for step in range(SIZE)]
+    def doors(self) -> list[Address]:
+        """Where doorbells find each broker."""
+        port = self.config.broker.mqtt_port
+        if self.machines:
+            return [Address(host=one.address, port=port) for one in self.machines.values()]
+        return [Address(host="127.0.0.1", port=port + step * PORT_STEP) for step in range(SIZE)]
 
     def start(self, say: Callable[[str], None]) -> None:
         """Start everything in the order in which one needs the other."""
         for names in (
-            [f"broker-{number + 1}" for number in range(SIZE)],
+            BROKERS,
             STORE,
             ["web-1"],  # the first makes streams and bucket
             [name for name in RELAYS if name != "web-1"],
@@ -86,17 +97,22 @@ def run_cluster(folder: Path, say: Callable[[str], None]) -> Iterator[Cluster]:
         raise ClusterFailed(MISSING)
     if shutil.which("haproxy") is None:
         raise ClusterFailed("HAProxy isn't installed here: .ci/debian haproxy")
-    say("starting PostgreSQL, primary and standby")
-    with run_pair(at, (free_port(), free_port())) as pair:
-        cluster = _cluster(folder, pair)
-        try:
-            cluster.start(say)
-            yield cluster
-        finally:
-            cluster.stop()
+    with contextlib.ExitStack() as stack:
+        why = why_no_switch()
+        if why:
+            say(f"all brokers on this machine, and none is cut off: {why}")
+        machines = () if why else stack.enter_context(machines_on_a_switch(SIZE))
+        say("starting PostgreSQL, primary and standby")
+        pair = stack.enter_context(run_pair(at, (free_port(), free_port())))
+        cluster = _cluster(folder, pair, stack.enter_context(run_push_service()), machines)
+        stack.callback(cluster.stop)
+        cluster.start(say)
+        yield cluster
 
 
-def _cluster(folder: Path, pair: Pair) -> Cluster:
+def _cluster(
+    folder: Path, pair: Pair, push_service: PushService, machines: Sequence[Machine]
+) -> Cluster:
     folder.mkdir(parents=True, exist_ok=True)
     logs = folder / "logs"
     logs.mkdir()
@@ -113,16 +129,19 @@ def _cluster(folder: Path, pair: Pair) -> Cluster:
         s3_port=s3_port,
         database_url=pair.url,
         cluster=SIZE,
+        broker_hosts=tuple(machine.address for machine in machines),
     )
     config = asyncio.run(init(settings, SystemClock()))
     toml = config.data_dir / "relay.toml"
+    with toml.open("a") as file:
+        file.write("\n[push]\nloopback = true\n")
     _run("log", "init", "--name", LOG_NAME, "--example", "--config", toml)
     witness = NoteSigner.generate("nobody.example/witness", "cosignature").key.vkey
     at = f"{witness}@http://127.0.0.1:{free_port()}/"  # whom nobody waits for: nothing is released
     policy = ("--quorum", "1", "--out", config.data_dir / "policy.txt")
     _run("log", "policy", "--config", toml, "--witness", f"nobody={at}", *policy)
     servers = {
-        **{server.name: server for server in _brokers(config, logs)},
+        **{server.name: server for server in _brokers(config, machines, logs)},
         **{server.name: server for server in _store(config, folder / "store", s3_port, logs)},
     }
     ports = {name: free_port() for name in RELAYS}
@@ -142,20 +161,31 @@ def _cluster(folder: Path, pair: Pair) -> Cluster:
             folder=folder,
             log=logs / f"{name}.log",
             is_ready=_answers(f"http://{listen}/readyz", 200),
+            environment=clock_ahead(AHEAD_S if name.endswith("1") else -AHEAD_S),
         )
     servers[PROXY] = _proxy(folder, port, ports, logs)
-    return Cluster(config=config, pair=pair, servers=servers, url=settings.public_url)
+    return Cluster(
+        config=config,
+        pair=pair,
+        servers=servers,
+        push_service=push_service,
+        url=settings.public_url,
+        machines=dict(zip(BROKERS, machines, strict=False)),
+    )
 
 
-def _brokers(config: Config, logs: Path) -> Iterator[Server]:
-    for number in range(SIZE):
-        folder = config.data_dir / f"broker-{number + 1}"
+def _brokers(config: Config, machines: Sequence[Machine], logs: Path) -> Iterator[Server]:
+    for number, name in enumerate(BROKERS):
+        if machines:
+            prefix, host, step = machines[number].prefix, machines[number].address, 0
+        else:
+            prefix, host, step = (), "127.0.0.1", PORT_STEP
         yield Server(
-            name=folder.name,
-            command=[BIN / "nats-server", "-c", "nats.conf"],
-            folder=folder,
-            log=logs / f"{folder.name}.log",
-            is_ready=_listens(config.broker.mqtt_port + number * PORT_STEP),
+            name=name,
+            command=[*prefix, BIN / "nats-server", "-c", "nats.conf"],
+            folder=config.data_dir / name,
+            log=logs / f"{name}.log",
+            is_ready=_listens(config.broker.mqtt_port + number * step, host),
         )
 
 
@@ -228,9 +258,21 @@ def _run(*words: str | Path) -> None:
         raise ClusterFailed(f"doorward-relay {words[0]}: {done.stdout}{done.stderr}")
 
 
-def _listens(port: int) -> Callable[[], bool]:
+def clock_ahead(seconds: float) -> dict[str, str]:
+    """Return the environment in which a program's clock is ahead, or behind; not its stopwatch."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        raise ClusterFailed("libfaketime isn't installed here: .ci/debian faketime")
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": f"{seconds:+.0f}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def _listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
     def check() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        with contextlib.suppress(OSError), socket.create_connection((host, port), 0.2):
             return True
         return False
 
