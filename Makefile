@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help house setup demo check test strangers lock smoke bench bundle image card cluster idle soak \
 	screenshots
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
@@ -9,11 +10,11 @@ SOUND := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins libspeexds
 PEERS := ffmpeg bmap-tools
 POSTGRES := postgresql
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
-STRANGERS := faketime mosquitto-clients firefox-esr
+STRANGERS := faketime mosquitto-clients firefox-esr promtool
 FLASH := mtools dosfstools fdisk cloud-init netplan.io poppler-utils
 BOOT := qemu-system-x86 mmdebstrap e2fsprogs
 CONTAINER := mmdebstrap umoci runc
-CLUSTER := haproxy
+CLUSTER := haproxy faketime iproute2
 # for the Pi 3 that make soak boots: its programs run here while its packages are set up
 BOOT_PI := qemu-system-arm qemu-user-binfmt
 ARGS ?=
@@ -102,6 +103,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_FUZZ_CPU_S=300 DOORWARD_PACKAGE_MIB=4000 \
 		$(VENV)/pytest tests/attacks/test_a_poisoned_file_takes_no_machine.py $(ARGS)
 	DOORWARD_EVERY_WAY=1 $(VENV)/pytest tests/flows/test_pages_quality.py $(ARGS)
+	DOORWARD_BENCHMARKS=all $(VENV)/pytest tests/bench/test_bench_short.py $(ARGS)
 	$(VENV)/pytest tests/flows/soak.py tests/cluster/soak.py $(ARGS)
 	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)
 	DOORWARD_DROPPED_SESSIONS=500 $(VENV)/pytest tests/firmware/test_live_leaks.py $(ARGS)

@@ -10,10 +10,11 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 SLOWEST = 10
@@ -67,6 +68,15 @@ def log_levels() -> Iterator[None]:
     yield
     for logger, level in zip(quietened, levels, strict=True):
         logger.setLevel(level)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept_browsers() -> AsyncIterator[None]:
+    """Keep a file's browsers from test to test (tests/flows/browser.py: IN_ONE_BROWSER)."""
+    from tests.flows.browser import keeping_browsers
+
+    async with keeping_browsers():
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -32,6 +32,8 @@ PACKAGES = ("ca-certificates", "libstdc++6", "python3")
 EXTRAS = ("postgresql",)
 SOURCES_ONLY = ("nkeys",)
 """Locked packages without a wheel; they have no compiled part."""
+NAME = "doorward-relay"
+"""What podman and docker call the image once they have loaded it, with the version as its tag."""
 CODE, DATA = "/opt/doorward", "/var/lib/doorward"
 USER = 64000
 PORT = 8400
@@ -57,7 +59,7 @@ def make_container(
         print("installing Debian's packages", file=sys.stderr)
         run(_debian(code, root, architecture, mirrors), environment=environment)
         layout = folder / "layout"
-        image = f"{layout}:{checkout.version}"
+        image = f"{layout}:{NAME}:{checkout.version}"
         run(["umoci", "init", "--layout", str(layout)])
         run(["umoci", "new", "--image", image])
         run(["umoci", "raw", "add-layer", "--image", image, str(root)], environment=environment)
@@ -115,7 +117,7 @@ def _debian(code: Path, out: Path, architecture: str, mirrors: Sequence[str]) ->
 
 def _settings(checkout: Checkout, architecture: str, created: str) -> list[str]:
     labels = {
-        "org.opencontainers.image.title": "doorward-relay",
+        "org.opencontainers.image.title": NAME,
         "org.opencontainers.image.version": checkout.version,
         "org.opencontainers.image.licenses": "Apache-2.0",
     }

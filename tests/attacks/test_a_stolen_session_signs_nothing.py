@@ -216,6 +216,7 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "POST /api/v1/pairings/{pairing_id}/reveal",
         "POST /api/v1/account/deletion/options",
         "POST /api/v1/account/deletion",  # with a fresh passkey alone
+        "PUT /api/v1/account/events",  # leaves 30 days at least, and the doorbell's own store
         "DELETE /api/v1/session",
         "DELETE /api/v1/sessions",
         "DELETE /api/v1/sessions/{session_id}",

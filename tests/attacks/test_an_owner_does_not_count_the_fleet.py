@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware.protocol.events import Note, Pressed
-from relay.store.event_cursors import SEQ_BITS
+from relay.store.schema import SEQ_BITS
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import World, open_world
 

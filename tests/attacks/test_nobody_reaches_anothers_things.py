@@ -131,6 +131,7 @@ FOR_EVERY_OWNER = {
     # The caller's own report, or none: answered alike (tests/relay/test_theft_map.py).
     ("DELETE", f"{API}/theft-reports/{{month}}/{{cell}}"),
     ("PUT", f"{API}/feed/membership"),  # the caller's own choice
+    ("PUT", f"{API}/account/events"),
     ("PUT", f"{API}/feed/following"),
     ("POST", f"{API}/feed/pictures"),  # for a post of the caller's own
     ("POST", f"{API}/account/deletion/options"),  # the caller's own; it deletes nothing yet

@@ -203,7 +203,7 @@ def test_this_test_knows_every_kind_of_note() -> None:
 
 
 async def test_no_note_makes_any_page_ask_the_relay(world: World) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         asked = await ask_for(home, "K-1", 2)
         clip = await home.visitor()
         traffic = watch(home.page)
@@ -229,7 +229,7 @@ async def test_opening_a_request_asks_the_same_whichever_it_is(
     world: World, is_fresh: bool
 ) -> None:
     """Seen to fail with pictures fetched only once the opened request was found in the list."""
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         told = await ask_for(home, "K-1", 2)
         other = await ask_for(home, "K-2", 20)
         for _ in range(110):

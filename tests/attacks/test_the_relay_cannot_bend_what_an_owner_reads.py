@@ -9,21 +9,22 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Route, expect
 
 from firmware.consent.facts import Refusal
 from firmware.protocol.decisions import Decline
 from firmware.protocol.encoding import b64u
 from tests.flows.asked_home import Home, home_in_browser, terms_of
+from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.filmed import out_of_reach
 from tests.relay.http_people import id_of
 from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, World, open_world
 
-pytestmark = pytest.mark.browser
+pytestmark = list(IN_ONE_BROWSER)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         yield world
@@ -122,7 +123,7 @@ async def test_a_calm_request_can_not_be_called_an_emergency_nor_the_reverse(wor
 async def test_a_key_that_the_relay_slips_in_is_shown_and_the_doorbell_gives_it_nothing(
     world: World,
 ) -> None:
-    async with home_in_browser(world, service_workers="block") as home:
+    async with home_in_browser(world) as home:
         await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)

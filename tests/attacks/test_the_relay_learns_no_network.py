@@ -121,7 +121,7 @@ async def test_the_code_opens_at_the_doorbell_and_nothing_of_it_goes_to_the_rela
     world: World,
 ) -> None:
     sent: list[Request] = []
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         home.page.context.on("request", lambda request: sent.append(request))
         await open_page(home)
         before = len(sent)
@@ -154,7 +154,7 @@ async def test_before_a_word_of_the_doorbells_own_nothing_is_sealed_and_then_it_
     world: World,
 ) -> None:
     """The key to seal to is the relay's word alone until the doorbell has named it."""
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="allow") as home:
         page = home.page
         await page.goto(f"{OWNER_ORIGIN}/#/wifi/{home.device}")
         await expect(page.locator("#wifi-no-key")).to_be_visible()

@@ -26,7 +26,7 @@ _PAGE = re.compile(
     r"(?<![\w./:{}<>-])/(?:for-agencies|agency|admin|agencies|entries|town)\b[\w/-]*"
 )
 _ROUTE = re.compile(r'"(/[\w/{}.:-]*)"')
-PROSE = {"doorward object store", "doorward images", "doorward bundle"}
+PROSE = {"doorward object store", "doorward images", "doorward bundle", "doorward shards"}
 """A certificate's name, and the first lines of signed documents."""
 NO_PROGRAMS = {
     "doorward-admin",
