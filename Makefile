@@ -67,7 +67,7 @@ smoke: setup  ## import each side in an environment that has only its own extra
 	$(VENV)/pytest tests/smoke $(ARGS)
 
 bench: setup  ## measure for two hours, and write docs/benchmarks.md and .json (tests/bench)
-	@.ci/debian $(PEERS) $(FLASH) && .ci/debian $(BROWSER) && .ci/peers || \
+	@.ci/debian $(PEERS) $(FLASH) $(POSTGRES) $(CLUSTER) && .ci/debian $(BROWSER) && .ci/peers || \
 		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
 

@@ -18,6 +18,7 @@ from types import ModuleType
 from tests.bench import (
     commands,
     enrolment,
+    failover,
     finishing,
     first_frame,
     grants,
@@ -85,6 +86,7 @@ BENCHMARKS = (
     reads,
     logs,
     register,
+    failover,
     upload,
     commands,
     images,
@@ -93,10 +95,10 @@ BENCHMARKS = (
 GROUPS = {
     "relay": (
         *("presses", "page_news", "idle_fleet", "reads"),
-        *("logs", "register", "commands", "resting"),
+        *("logs", "register", "failover", "commands", "resting"),
     ),
 }
-"""Of `make bench ARGS=relay`: L1 to L5, L7 to L9."""
+"""Of `make bench ARGS=relay`: L1 to L9."""
 
 
 def main() -> int:

@@ -34,11 +34,12 @@ from tests.bench.senders import lacks_peers
 from tests.fakes import witness_peer
 
 DATE = dt.date(2026, 1, 2)
-ALONE = ("D11", "D6 road", "O1", "L2", "L3", "L8", "verify", "enrolment")
+ALONE = ("D11", "D6 road", "O1", "L2", "L3", "L6", "L8", "verify", "enrolment")
 """Nobody else does the same."""
-DEAR = ("lossy", "owner_app", "resting", "whole")
+DEAR = ("failover", "lossy", "owner_app", "resting", "whole")
 """Half of this file's time. `road` plays a whole town as well, others have Chromium or a doorbell
-process; a lossy line is in tests/faults/test_lossy_line.py, a resting demo in test_idle.py."""
+process; a lossy line is in tests/faults/test_lossy_line.py, a resting demo in test_idle.py,
+a killed cluster in tests/cluster/test_kills.py."""
 IS_ALL = os.environ.get("DOORWARD_BENCHMARKS") == "all"
 MAY_BE_NOTHING = (
     "D8",
@@ -242,9 +243,9 @@ def test_each_row_names_its_machine_its_load_and_its_commit():
 
 def test_goals_that_nobody_measures_are_named_with_why_until_somebody_does():
     text = as_markdown([entry(example())])
-    assert "| L6 | pause for a receipt" in text
+    assert "| L1 shared | events a second" in text
     assert all(one.why in text for one in NOT_MEASURED)
-    assert "| L6 | pause" not in as_markdown([entry(replace(example(), id="L6"))])
+    assert "| events a second" not in as_markdown([entry(replace(example(), id="L1 shared"))])
 
 
 def test_what_a_pi_will_pay_is_each_parts_share_times_the_boards_factor():

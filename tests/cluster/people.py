@@ -50,6 +50,15 @@ API = "/api/v1"
 BROWSER_ID_CHARS = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """One press: when it was made, receipted and shown, by the monotonic clock in seconds."""
+
+    began_s: float
+    receipt_s: float
+    shown_s: float
+
+
 @dataclass
 class Ringing:
     """A doorbell that is pressed again and again, and answers each command as often as it comes."""
@@ -62,6 +71,8 @@ class Ringing:
     pressed: list[Event] = field(default_factory=list)
     pushed: list[bytes] = field(default_factory=list)
     """The messages that the relay took in, to be pushed."""
+    began_s: list[float] = field(default_factory=list)
+    """When each was pressed, by the monotonic clock."""
     took_s: list[float] = field(default_factory=list)
     """From each press to its receipt."""
     is_over: bool = False
@@ -73,9 +84,10 @@ class Ringing:
         while not self.is_over:
             event = self.doorbell.event()
             self.pressed.append(event)
-            began = time.monotonic()
+            began_s = time.monotonic()
+            self.began_s.append(began_s)
             line = self._tell(line, brokers, event)
-            self.took_s.append(time.monotonic() - began)
+            self.took_s.append(time.monotonic() - began_s)
             if len(self.pressed) % PUSH_EACH == 0:
                 wanted, message = self._push(event)
                 line = self._tell(line, brokers, wanted)
@@ -155,6 +167,8 @@ class Page:
     url: str
     token: str
     shown: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    shown_at_s: dict[str, float] = field(default_factory=dict)
+    """When each event was shown, by the monotonic clock."""
     broke: int = 0
     _last_id: str | None = None
 
@@ -187,6 +201,7 @@ class Page:
 
     def _show(self, event: dict[str, str]) -> None:
         self.shown[event["device"]].append(event["id"])
+        self.shown_at_s[event["id"]] = time.monotonic()
 
 
 @dataclass
@@ -242,6 +257,18 @@ class Town:
                 except httpx2.HTTPError:
                     pass  # no answer, no promise
                 await asyncio.sleep(0.5)
+
+    def rings_of(self, one: Ringing) -> list[Ring]:
+        """Return a doorbell's presses; KeyError if one wasn't shown."""
+        page = next(page for page in self.pages if one.doorbell.device in page.shown)
+        return [
+            Ring(
+                began_s=began_s,
+                receipt_s=began_s + took_s,
+                shown_s=page.shown_at_s[event.id],
+            )
+            for event, began_s, took_s in zip(one.pressed, one.began_s, one.took_s, strict=True)
+        ]
 
     def _owners(self) -> list[tuple[Page, Ringing]]:
         each = len(self.ringing) // len(self.pages)
