@@ -45,9 +45,15 @@ AGAIN_S = 1.5
 PUSH_EACH = 5
 """So many presses; the relay lets one doorbell push 60 times, and then each 20 s."""
 PUSH_LASTS_MS = 3_600_000
+ENDS_S = 90.0
+"""So long all doorbells together may wait for their last receipts: a busy machine's."""
 MAX_BYTES = 200_000
 API = "/api/v1"
 BROWSER_ID_CHARS = 20
+
+
+class _GivenUp(Exception):
+    """Nobody waits for this doorbell any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +82,34 @@ class Ringing:
     took_s: list[float] = field(default_factory=list)
     """From each press to its receipt."""
     is_over: bool = False
+    is_given_up: bool = False
+    """Nobody waits for its receipts any more."""
+    _thread: threading.Thread | None = None
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """Ring in a thread of its own, which holds up no program's end."""
+        self._thread = threading.Thread(target=self._run, name=self.doorbell.device, daemon=True)
+        self._thread.start()
+
+    def end(self, within_s: float) -> str:
+        """Wait for the last receipt; return in words what it still waits for, or ""."""
+        assert self._thread is not None
+        self.is_over = True
+        self._thread.join(within_s)
+        waits = self._thread.is_alive()
+        self.is_given_up = True
+        device = self.doorbell.device
+        if len(self.took_s) < len(self.pressed):
+            return f"{device}: press {len(self.pressed)} still has no receipt"
+        if waits:
+            return f"{device}: still waits for a broker, or for the receipt of a push"
+        return ""
+
+    def _run(self) -> None:
+        with contextlib.suppress(_GivenUp):
+            self._ring()
+
+    def _ring(self) -> None:
         """Ring until `is_over`, and until the last press has its receipt."""
         brokers = itertools.cycle(random.sample(self.brokers, len(self.brokers)))
         line = self._connected(brokers)
@@ -100,6 +132,9 @@ class Ringing:
     ) -> Connection:
         """Tell an event until its receipt; return the connection on which it came."""
         while not self._told(line, event):
+            if self.is_given_up:
+                line.close()
+                raise _GivenUp
             if not line.client.is_connected():
                 line.close()
                 line = self._connected(brokers)
@@ -146,7 +181,7 @@ class Ringing:
         return False
 
     def _connected(self, brokers: "itertools.cycle[Address]") -> Connection:
-        while True:
+        while not self.is_given_up:
             broker = next(brokers)
             self.doorbell.host, self.doorbell.port = broker.host, broker.port
             try:
@@ -155,9 +190,8 @@ class Ringing:
                 if line.subscribe(topic(self.doorbell.device, "command")):
                     return line
             except (OSError, PermissionError, RuntimeError, ValueError, queue.Empty):
-                if self.is_over and not self.pressed:
-                    raise
                 time.sleep(0.2)
+        raise _GivenUp
 
 
 @dataclass
@@ -215,7 +249,8 @@ class Town:
     keeping: Keeping
     sent: dict[str, str] = field(default_factory=dict)
     """The device of each statement that was taken, by the command's id."""
-    _threads: list[threading.Thread] = field(default_factory=list)
+    unreceipted: list[str] = field(default_factory=list)
+    """What doorbells still waited for at the end, in words."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def begin(self) -> None:
@@ -225,18 +260,21 @@ class Town:
         self._tasks.append(asyncio.create_task(self.keeping.run()))
         await asyncio.sleep(2)
         for one in self.ringing:
-            thread = threading.Thread(target=one.run, name=one.doorbell.device)
-            thread.start()
-            self._threads.append(thread)
+            one.start()
         self._tasks.append(asyncio.create_task(self._send_statements()))
 
     async def end(self) -> None:
-        """Let each doorbell get its last receipt, and pages what was told; then stop."""
+        """Let each doorbell get its last receipt, and pages what was told; then stop.
+
+        Doorbells that have none after ENDS_S are given up, and stand in `unreceipted`.
+        """
         self._tasks.pop().cancel()
         for one in self.ringing:
             one.is_over = True
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+        end = time.monotonic() + ENDS_S
+        for one in self.ringing:
+            waits = await asyncio.to_thread(one.end, max(0.0, end - time.monotonic()))
+            self.unreceipted += [waits] if waits else []
         await asyncio.sleep(5)
         for task in self._tasks:
             task.cancel()

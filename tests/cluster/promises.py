@@ -2,7 +2,7 @@
 
 Each press is stored once and in order, and was told to its owner's open page once and in order;
 each statement that was taken is answered; each push that was taken has been sent, perhaps twice;
-each object that the store took is there.
+each object that the store took is there; no doorbell waits for a receipt at the end.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ async def check(town: Town) -> Kept:
         problem for one in town.ringing for problem in [await _stored_wrongly(town, one)] if problem
     ]
     broken += [problem for problem in _shown_wrongly(town) if problem]
+    broken += town.unreceipted
     broken += await _unanswered(town)
     broken += await _unsent(town)
     lost = await town.keeping.lost()

@@ -59,17 +59,20 @@ async def test_nothing_is_lost_whatever_is_killed(cluster: Cluster, tmp_path: Pa
             cluster, database, tmp_path / "doorbells", doorbells=8, owners=4, each_s=1.0
         )
         await town.begin()
-        for rows in ROUNDS:
-            async with asyncio.TaskGroup() as group:
-                for row in rows:
-                    group.create_task(_strike_all(cluster, row))
-        await asyncio.sleep(RINGS_S)
-        await town.end()
+        try:
+            for rows in ROUNDS:
+                async with asyncio.TaskGroup() as group:
+                    for row in rows:
+                        group.create_task(_strike_all(cluster, row))
+            await asyncio.sleep(RINGS_S)
+        finally:
+            await town.end()
         kept = await check(town)
         print(kept)
         assert kept.broken == ()
         assert kept.presses > len(town.ringing) * len(ROUNDS)
         assert kept.statements > 0
+        assert kept.objects > 0
     finally:
         await database.close()
 
