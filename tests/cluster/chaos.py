@@ -99,8 +99,10 @@ async def _lose_standby(cluster: Cluster, how: How) -> None:
     pair = cluster.pair
     if how == How.STOP:
         await asyncio.to_thread(pair.stop_standby)
-        await asyncio.sleep(LASTS_S)
-        await asyncio.to_thread(pair.continue_standby)
+        try:
+            await asyncio.sleep(LASTS_S)
+        finally:
+            pair.continue_standby()
     else:
         await asyncio.to_thread(pair.kill_standby)
         await asyncio.sleep(2)  # as a supervisor does
@@ -127,8 +129,10 @@ async def _cut(cluster: Cluster, blow: Blow) -> None:
 async def _lose_server(server: Server, how: How) -> None:
     if how == How.STOP:
         server.kill(signal.SIGSTOP)
-        await asyncio.sleep(LASTS_S)
-        server.kill(signal.SIGCONT)
+        try:
+            await asyncio.sleep(LASTS_S)
+        finally:
+            server.kill(signal.SIGCONT)
     else:
         await asyncio.to_thread(server.kill)
         await asyncio.sleep(2)

@@ -147,14 +147,7 @@ def _cluster(
     ports = {name: free_port() for name in RELAYS}
     for name, role in RELAYS.items():
         listen = f"127.0.0.1:{ports[name]}"
-        command: list[str | Path] = [
-            BIN / "doorward-relay",
-            "serve",
-            "--config",
-            toml,
-            "--role",
-            role,
-        ]
+        command: list[str | Path] = [BIN / "doorward-relay", "serve", "--config", toml]
         servers[name] = Server(
             name=name,
             command=[*command, "--role", role, "--listen", listen, "--log-format", "json"],
@@ -267,6 +260,7 @@ def clock_ahead(seconds: float) -> dict[str, str]:
         "LD_PRELOAD": str(library),
         "FAKETIME": f"{seconds:+.0f}s",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DISABLE_SHM": "1",  # who is killed would leave its files in /dev/shm
     }
 
 

@@ -75,6 +75,11 @@ class Pair:
         """Where the primary has its files."""
         return self._cluster(self._primary)
 
+    @property
+    def standby_folder(self) -> Path:
+        """Where the standby has its files."""
+        return self._cluster(1 - self._primary)
+
     def start(self) -> None:
         made = ["-D", str(self._cluster(0)), "-U", "doorward", "-A", "trust", "-N", "-E", "UTF8"]
         self._run("initdb", *made, "--locale=C.UTF-8")
@@ -173,7 +178,10 @@ class Pair:
         return int(self._ask(1 - self._primary, query))
 
     def stop(self) -> None:
+        """End both, also one that hangs."""
         for number in range(2):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                self._signal(number, signal.SIGCONT)
             with contextlib.suppress(subprocess.CalledProcessError):
                 cluster = str(self._cluster(number))
                 self._run("pg_ctl", "-D", cluster, "-w", "-m", "immediate", "stop")

@@ -2,8 +2,10 @@
 
 Each machine is a network namespace with one address, the switch is a bridge in a further one, and
 this machine has a cable to it as well. Whatever runs behind `machine.prefix` is on that machine.
-Nothing of it is left when this program ends, however it ends: the namespaces live as long as the
-processes in them, and the cables go with them. Needs root.
+Nothing of it is left when this program ends, however it ends: the kernel ends what was started
+behind a prefix with the thread that started it (so start it in the main one; only what is starting
+in that moment may stay), the namespaces live as long as the processes in them, and the cables go
+with them. Needs root.
 """
 
 import os
@@ -19,6 +21,7 @@ BENCHMARKS = IPv4Network("198.18.0.0/15")
 """Addresses that nobody has in earnest (RFC 2544); a switch takes a /24 of them."""
 FIRST_HOST = 11
 CABLE = "eth0"
+ENDS_WITH_ITS_STARTER = ("setpriv", "--pdeathsig", "KILL")
 HOLDER = "import sys; print(flush=True); sys.stdin.read()"
 
 
@@ -38,8 +41,8 @@ class Machine:
 
     @property
     def prefix(self) -> Sequence[str]:
-        """What starts a command on this machine."""
-        return self._own
+        """What starts a command on this machine, which ends with the thread that starts it."""
+        return (*self._own, *ENDS_WITH_ITS_STARTER)
 
     def pull_cable(self) -> None:
         """Cut it off from everybody, both ways."""
