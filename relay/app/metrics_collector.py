@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.shards import read_unverified
 from firmware.protocol.tlog.checkpoint import open_checkpoint
 from firmware.protocol.tlog.policy import Policy
 from relay.agency.agencies import Agencies
@@ -81,6 +82,7 @@ class MetricsCollector:
             moderation_oldest_s=0.0 if since_ms is None else (now_ms - since_ms) / 1000,
             agreement_days_left=await self._days_left(now_ms),
             agreement_texts_unfit=len(await self._agencies.list_unfit_texts()),
+            shard_directory_days_left=await asyncio.to_thread(self._directory_days_left, now_ms),
             backup_age_s=None if made_ms is None else (now_ms - made_ms) / 1000,
             disk_free_bytes=shutil.disk_usage(self._config.data_dir).free,
             database_bytes=database_bytes,
@@ -117,6 +119,17 @@ class MetricsCollector:
             if agreements
         ]
         return min(((end_ms - now_ms) / DAY_MS for end_ms in ends), default=None)
+
+    def _directory_days_left(self, now_ms: int) -> float | None:
+        """Return the days until the directory of shards ends; 0 of one that can't be read."""
+        if self._config.shards is None:
+            return None
+        try:
+            directory = read_unverified(self._config.shards.directory_path.read_bytes())
+        except (OSError, WireError) as error:
+            log.warning("metrics: the directory of shards: %s", error)
+            return 0.0
+        return (directory.expires_ms - now_ms) / DAY_MS
 
     def _log_figures(
         self, heads: dict[str, logs.Head], policy: Policy, now_ms: int

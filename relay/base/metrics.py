@@ -67,6 +67,7 @@ class Figures:
     moderation_oldest_s: float
     agreement_days_left: float | None
     agreement_texts_unfit: int
+    shard_directory_days_left: float | None
     backup_age_s: float | None
     disk_free_bytes: int
     database_bytes: int
@@ -159,6 +160,7 @@ class Metrics:
             self._gauges[name].set(getattr(figures, name))
         self._gauges["moderation_oldest_seconds"].set(figures.moderation_oldest_s)
         self._set("agreement_days_left", figures.agreement_days_left)
+        self._set("shard_directory_days_left", figures.shard_directory_days_left)
         self._set("backup_age_seconds", figures.backup_age_s)
         for name in _STREAM_GAUGES:  # of a broker that is away nothing is known
             self._gauges[name].clear()
@@ -219,6 +221,7 @@ _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
         "Agreements' texts that are altered or missing, so that their agencies can't ask.",
         [],
     ),
+    ("shard_directory_days_left", "Until the directory of shards ends.", []),
     ("backup_age_seconds", "Since the newest backup.", []),
     ("disk_free_bytes", "Room where the relay's data is.", []),
     ("database_bytes", "Size of the database.", []),

@@ -15,6 +15,7 @@ from relay.base.clock import SystemClock, clock_of
 from relay.cli import preflight
 from relay.cli.check_cluster import check_brokers, check_standbys
 from relay.cli.check_result import CheckResult
+from relay.cli.check_shards import check_shard_directory
 from relay.cli.store_keys import check_store_keys
 from relay.config.settings import Config, LogConfig, OidcConfig
 from relay.config.values import IceUrl
@@ -62,6 +63,7 @@ async def _look_around(config: Config) -> list[CheckResult]:
         *await preflight.check_fleet(config, SystemClock()),
         *await preflight.check_agreement_texts(config),
         *await preflight.check_policy_charter(config),
+        check_shard_directory(config, SystemClock()),
         *await preflight.check_merged_cells(config, clock),
         await preflight.check_mail_server(config),
         *await preflight.check_reminder_addresses(config, clock),

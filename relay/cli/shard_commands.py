@@ -27,6 +27,7 @@ from firmware.protocol.tlog.policy import MAX_POLICY_BYTES, parse_policy
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import SystemClock
 from relay.bus import Bus
+from relay.cli.check_shards import ENDS_SOON_MS, NEXT_EDITION
 from relay.config.settings import Config, ShardsConfig
 from relay.errors import BusUnavailable, ConfigError, ShardMoveRefused, said
 from relay.fleet.broker import bus_of
@@ -35,7 +36,6 @@ from relay.fleet.shards import Moved, ShardMoves
 from relay.store.database import Database
 
 DAY_MS = 24 * 3600 * 1000
-ENDS_SOON_MS = 30 * DAY_MS
 MAX_LIST_BYTES = 64 * 1024
 
 
@@ -74,8 +74,7 @@ def check_directory(file: Path, policy: Path, known_number: int) -> None:
     _show(directory)
     if directory.expires_ms - now_ms < ENDS_SOON_MS:
         print(
-            f"{file} ends within 30 days, and leads no doorbell after that: make the next edition "
-            "(`doorward-relay shard directory make`), and have it signed.",
+            f"{file} ends within 30 days, and leads no doorbell after that: {NEXT_EDITION}.",
             file=sys.stderr,
         )
 

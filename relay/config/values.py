@@ -323,7 +323,8 @@ AgencyId = Annotated[
     Meta(pattern=r"^[a-z0-9](?:-?[a-z0-9]){1,39}\Z", description="the agency's id in the register"),
 ]
 ShardId = Annotated[
-    str, Meta(pattern=r"^[a-z0-9](?:-?[a-z0-9]){0,30}\Z", description="the shard's id, such as a")
+    str,
+    Meta(pattern=r"^[a-z0-9](?:-?[a-z0-9]){0,30}\Z", description="the shard's id, such as north"),
 ]
 Issuer = Annotated[
     str,

@@ -23,6 +23,7 @@ def text_of_all_metrics() -> str:
             moderation_oldest_s=0.0,
             agreement_days_left=None,
             agreement_texts_unfit=0,
+            shard_directory_days_left=None,
             backup_age_s=None,
             disk_free_bytes=0,
             database_bytes=0,

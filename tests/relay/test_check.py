@@ -5,21 +5,24 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from firmware.protocol.shards import ShardDirectory
 from relay.agency.agencies import Agencies
 from relay.agency.register import NoLog, RelayRegister
 from relay.app.metrics_collector import MetricsCollector
 from relay.app.probes import Health
 from relay.backup.owned_files import note_backup
 from relay.base.clock import SystemClock
+from relay.base.metrics import Figures
 from relay.cli import preflight
 from relay.cli.check import check_log
-from relay.cli.check_result import CheckResult
-from relay.config.settings import Config, LimitsConfig, LogConfig, MapConfig
+from relay.config.settings import Config, LimitsConfig, LogConfig, MapConfig, ShardsConfig
 from relay.custody.errors import LogError
 from relay.store.database import Database
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import NAME, make_keys
 from tests.fakes.lost_relay import LosableRelay, make_relay
+from tests.fakes.shards import DirectorySigning, listed
+from tests.relay.check_words import word_of
 from tests.relay.databases import ON_SQLITE_ONLY
 
 HOUR_MS = 3600 * 1000
@@ -29,11 +32,6 @@ DAY_MS = 24 * HOUR_MS
 @pytest.fixture
 async def relay(tmp_path: Path) -> LosableRelay:
     return await make_relay(tmp_path)
-
-
-def word_of(finding: CheckResult | None) -> str:
-    assert finding is not None
-    return "FAIL" if not finding.is_ok else "warn" if finding.is_warning else "ok"
 
 
 @pytest.mark.services
@@ -129,9 +127,8 @@ async def test_mail_maps_disk_and_backups_each_have_their_word(relay: LosableRel
     assert word_of(preflight.check_backup_age(config, clock)) == "warn"
 
 
-async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) -> None:
-    await relay.publish("a", "b")
-    config, clock = relay.config, SystemClock()
+async def gathered(relay: LosableRelay, config: Config) -> Figures:
+    clock = SystemClock()
     database = await Database.open(config.database)
     register = RelayRegister(NoLog(), database, clock, origin=f"{NAME}/register")
 
@@ -146,11 +143,19 @@ async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) ->
         policy=relay.keys.policy,
         check_health=health,
     )
-    figures = await desk.gather()
-    await database.close()
+    try:
+        return await desk.gather()
+    finally:
+        await database.close()
+
+
+async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) -> None:
+    await relay.publish("a", "b")
+    figures = await gathered(relay, relay.config)
     assert figures.parts_up == {"broker": True, "bucket": False, "database": True}
     assert (figures.moderation_waiting, figures.doorbells) == (0, 0)
     assert (figures.backup_age_s, figures.agreement_days_left) == (None, None)
+    assert figures.shard_directory_days_left is None
     custody = figures.logs["custody"]
     assert (custody.size, custody.published_size) == (2, 2)
     assert custody.age_s is not None
@@ -162,6 +167,24 @@ async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) ->
     assert figures.logs["register"].witness_age_s.keys() >= custody.witness_age_s.keys()
     assert figures.database_bytes > 100_000
     assert figures.streams == {}  # no broker was given
+
+
+async def test_the_figures_say_when_the_directory_of_shards_ends(
+    relay: LosableRelay, tmp_path: Path
+) -> None:
+    path, now_ms = tmp_path / "shards.note", SystemClock().wall_ms()
+    own = listed("north", "https://north.example", ca_sha256="a" * 64, policy=b"")
+    directory = ShardDirectory(
+        number=1, made_ms=now_ms, expires_ms=now_ms + 20 * DAY_MS, shards=(own,)
+    )
+    path.write_bytes(DirectorySigning().note(directory))
+    config = replace(relay.config, shards=ShardsConfig(id="north", directory_path=path))
+    left = (await gathered(relay, config)).shard_directory_days_left
+    assert left == pytest.approx(20, abs=0.1)
+    path.write_bytes(b"no directory")
+    assert (await gathered(relay, config)).shard_directory_days_left == 0
+    path.unlink()
+    assert (await gathered(relay, config)).shard_directory_days_left == 0
 
 
 async def test_a_proxy_that_nobody_named_is_a_warning(relay: LosableRelay) -> None:

@@ -2,15 +2,20 @@
 
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
 
 from firmware.protocol.shards import arrival_secret
 from relay.base.clock import SystemClock
+from relay.cli.check import check
+from relay.cli.check_shards import check_shard_directory
 from relay.cli.shard_commands import check_directory
+from relay.config.settings import Config, LogConfig, ShardsConfig
 from relay.errors import (
     ClaimReplayed,
     EnrolmentRefused,
@@ -21,6 +26,7 @@ from relay.errors import (
 from relay.fleet.revocation import revoke
 from relay.store import fleet, people
 from tests.fakes.bus import RememberingBus
+from tests.relay.check_words import word_of
 from tests.relay.doorbells import csr_of, enrolment_request, id_of
 from tests.relay.shard_databases import Shard, directory_of, moved, shard_databases
 
@@ -178,6 +184,81 @@ async def test_the_check_says_that_a_directory_ends_soon(
     note.write_bytes(a.signing.note(directory_of(a, b, days=days)))
     check_directory(note, policy, 0)
     assert ("ends within 30 days" in capsys.readouterr().err) == is_soon
+
+
+@pytest.mark.parametrize(
+    ("days", "by", "word", "told"),
+    [
+        (31, 2, "ok", "number 1 leads until 2"),
+        (29, 2, "warn", "number 1 leads until .*: make the next edition"),
+        (0, 2, "FAIL", "leads no doorbell: .* has ended"),
+        (31, 1, "FAIL", "leads no doorbell: 1 of the keys .* 2 must"),
+    ],
+)
+async def test_the_relays_check_says_how_long_doorbells_are_led(
+    shards: tuple[Shard, Shard], tmp_path: Path, *, days: int, by: int, word: str, told: str
+) -> None:
+    a, b = shards
+    config = in_shards(a, tmp_path)
+    a.directory_path.write_bytes(a.signing.note(directory_of(a, b, days=days), by=by))
+    finding = check_shard_directory(config, SystemClock())
+    assert word_of(finding) == word
+    assert finding is not None
+    assert re.match(told, finding.detail)
+
+
+@pytest.mark.parametrize(
+    ("days", "word", "told"),
+    [(31, "ok", "which this relay's policy doesn't"), (0, "FAIL", "ended")],
+)
+async def test_the_relays_check_without_the_signers_looks_at_the_end_alone(
+    shards: tuple[Shard, Shard], *, days: int, word: str, told: str
+) -> None:
+    a, b = shards
+    config = replace(b.config, shards=ShardsConfig(id="b", directory_path=b.directory_path))
+    b.directory_path.write_bytes(b.signing.note(directory_of(a, b, days=days), by=0))
+    finding = check_shard_directory(config, SystemClock())
+    assert word_of(finding) == word
+    assert finding is not None
+    assert told in finding.detail
+
+
+async def test_the_relays_check_misses_the_relay_itself_and_the_file(
+    shards: tuple[Shard, Shard], tmp_path: Path
+) -> None:
+    a, b = shards
+    config = in_shards(a, tmp_path)
+    assert check_shard_directory(a.config, SystemClock()) is None  # no [shards]
+    a.directory_path.write_bytes(a.signing.note(directory_of(b)))
+    unlisted = check_shard_directory(config, SystemClock())
+    assert word_of(unlisted) == "warn"
+    moved_away = replace(config, public_url="https://elsewhere.example")
+    a.directory_path.write_bytes(a.signing.note(directory_of(a, b)))
+    assert word_of(check_shard_directory(moved_away, SystemClock())) == "warn"
+    a.directory_path.unlink()
+    assert word_of(check_shard_directory(config, SystemClock())) == "FAIL"
+
+
+async def test_check_looks_at_the_directory_of_shards(
+    shards: tuple[Shard, Shard], tmp_path: Path
+) -> None:
+    found = await check(in_shards(shards[0], tmp_path))
+    assert "directory of shards" in [one.what for one in found]
+
+
+def in_shards(shard: Shard, folder: Path) -> Config:
+    """Return a shard's settings with its directory, and a policy that names the signers."""
+    policy_path = folder / "policy.txt"
+    policy_path.write_bytes(shard.signing.policy(b""))
+    log = LogConfig(
+        name="a.example",
+        register_key_path=folder / "register.key",
+        custody_key_path=folder / "custody.key",
+        policy_path=policy_path,
+        bucket="checked",
+    )
+    shards = ShardsConfig(id=shard.id, directory_path=shard.directory_path)
+    return replace(shard.config, shards=shards, log=log)
 
 
 @pytest.mark.parametrize(

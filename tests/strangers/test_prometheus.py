@@ -16,7 +16,10 @@ from tests.relay.served_metrics import text_of_all_metrics
 
 ALERTS = REPOSITORY / "docs/examples/alerts.yml"
 DASHBOARD = REPOSITORY / "docs/examples/dashboard.json"
-NOT_A_FAULT = "doorward_agreement_days_left use base unit"
+NOT_A_FAULT = (
+    "doorward_agreement_days_left use base unit",
+    "doorward_shard_directory_days_left use base unit",
+)
 """promtool would count an agreement's days in seconds; people don't."""
 
 NOT_KNOWN = " ".join(["NaN"] * 301)
@@ -54,6 +57,8 @@ HEALTHY = {
     "doorward_agreement_texts_unfit": "0x300",
     'doorward_agreement_days_left{instance="a"}': "200x300",
     'doorward_agreement_days_left{instance="b"}': NOT_KNOWN,
+    'doorward_shard_directory_days_left{instance="a"}': "60x300",
+    'doorward_shard_directory_days_left{instance="b"}': NOT_KNOWN,
     "doorward_doorbell_certificates_ending": "0x1800",
     "doorward_doorbells_cloned": "0x300",
     "doorward_doorbell_claims_replayed": "7x300",
@@ -96,6 +101,10 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "DoorwardBackupOld": ({'doorward_backup_age_seconds{instance="a"}': NOT_KNOWN}, "90m"),
     "DoorwardAgreementTextUnfit": ({"doorward_agreement_texts_unfit": "1x300"}, "20m"),
     "DoorwardAgreementEnds": ({'doorward_agreement_days_left{instance="a"}': "20x300"}, "20m"),
+    "DoorwardShardDirectoryEnds": (
+        {'doorward_shard_directory_days_left{instance="a"}': "20x300"},
+        "90m",
+    ),
     "DoorwardCertificatesEnd": ({"doorward_doorbell_certificates_ending": "4x1800"}, "1500m"),
     "DoorwardCardCopied": ({"doorward_doorbell_claims_replayed": "7x10 8x290"}, "20m"),
 }
