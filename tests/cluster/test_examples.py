@@ -11,9 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from relay.backup.owned_files import last_backup_ms, note_backup
 from relay.fleet.ca import key_pem, pem_of
 from tests.cluster.servers import EXAMPLES, RELAYS, haproxy_here
+from tests.relay.servers import new_relay
 
+README = (EXAMPLES / "README.md").read_text()
 UNITS = ("doorward-relay.service", "doorward-nats.service")
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (apt: systemd)"
@@ -91,7 +94,23 @@ def test_haproxy_understands_its_settings(tmp_path: Path) -> None:
         assert "WARNING" not in done.stderr
 
 
+def test_one_relay_is_told_of_a_backup_that_is_made_where_none_runs(tmp_path: Path) -> None:
+    (line,) = re.findall(r"^ +scp relay/(\S+) root@[\d.]+:/var/lib/doorward/(\S+)$", README, re.M)
+    assert "WorkingDirectory=/var/lib/doorward\n" in (EXAMPLES.parent / UNITS[0]).read_text()
+    at_home, at_a_relay = (new_relay(tmp_path / name) for name in ("home", "relay"))
+    note_backup(at_home, 1_000)
+    assert last_backup_ms(at_a_relay) is None
+    shutil.copy(at_home.data_dir / line[0], at_a_relay.data_dir / line[1])
+    assert last_backup_ms(at_a_relay) == 1_000
+
+
+def test_whichever_database_is_the_standby_may_follow_the_other() -> None:
+    machines = re.search(r"^\| 10\.0\.0\.41, \.42 \| PostgreSQL", README, re.M)
+    assert machines
+    may = re.findall(r"^ +hostssl replication replicator (\S+)/32 ", README, re.M)
+    assert may == ["10.0.0.41", "10.0.0.42"]
+
+
 def test_the_readme_names_each_role_that_a_cluster_has() -> None:
-    text = (EXAMPLES / "README.md").read_text()
     for role in set(RELAYS.values()):
-        assert f"`{role}`" in text or f"--role {role}" in text, role
+        assert f"`{role}`" in README or f"--role {role}" in README, role
