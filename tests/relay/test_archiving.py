@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 GUIDE = (REPOSITORY / "docs" / "guide" / "operate.md").read_text()
 SECTION = GUIDE.partition("**Continuous archiving**")[2].partition("Several relays share")[0]
 MAIN, ARCHIVE = "/var/lib/postgresql/main", "/srv/archive"
+KEPT_DAYS = 7
 
 
 def documented(server: Archived, beginning: str) -> str:
@@ -29,6 +30,24 @@ def documented(server: Archived, beginning: str) -> str:
     assert lines, beginning
     text = "\n".join(lines)
     return text.replace(MAIN, str(server.main)).replace(ARCHIVE, str(server.archive))
+
+
+def back_up_base(server: Archived, day: str | None = None) -> None:
+    """Do what the guide's script does each day, as if it were another day, if one is given."""
+    script = "\n".join(
+        documented(server, line)
+        for line in ("set -e", "pg_basebackup", "ls -d", "pg_archivecleanup")
+    )
+    server.run(script if day is None else script.replace("$(date +%F)", day))
+
+
+def archive_last(server: Archived) -> Path:
+    """Have the server archive what there is; return the file."""
+    server.ask("SELECT pg_logical_emit_message(true, '', '')")
+    segment = server.ask("SELECT pg_walfile_name(pg_switch_wal())")
+    archived = server.archive / "wal" / segment
+    server.run(f"while ! test -f {archived}; do sleep 0.1; done")
+    return archived
 
 
 @pytest.fixture
@@ -43,11 +62,15 @@ def server() -> Iterator[Archived]:
 
 def lose_and_recover(server: Archived, *, until: str = "") -> None:
     """Archive what there is, destroy the server, and make a new one as the guide says."""
-    segment = server.ask("SELECT pg_walfile_name(pg_switch_wal())")
-    archived = server.archive / "wal" / segment
-    server.run(f"while ! test -f {archived}; do sleep 0.1; done")
+    archive_last(server)
     server.destroy()
-    for beginning in ("cp -a", 'echo "restore_command', 'echo "recovery_target_action', "touch"):
+    for beginning in (
+        "mkdir",
+        "cp -a",
+        'echo "restore_command',
+        'echo "recovery_target_action',
+        "touch",
+    ):
         server.run(documented(server, beginning))
     if until:
         line = documented(server, 'echo "recovery_target_time')
@@ -70,7 +93,7 @@ async def test_a_server_is_lost_and_recovered_whole_and_then_to_a_moment_before(
 ) -> None:
     relay: LosableRelay = await make_relay(tmp_path)
     await relay.publish("1")
-    await asyncio.to_thread(server.run, documented(server, "pg_basebackup"))
+    await asyncio.to_thread(back_up_base, server)
     await relay.publish("2")
     manifest = await relay.back_up(tmp_path / "backup")  # beside it
     assert manifest.logs[1].size == 2
@@ -96,3 +119,41 @@ async def test_a_server_is_lost_and_recovered_whole_and_then_to_a_moment_before(
     await relay.publish("5", config=restored.config)
     there = await entries_of(load(tmp_path / "new" / "relay.toml").database)
     assert there == ["1", "2", "3", "4", "another 3", "5"]
+
+
+def test_of_nine_days_what_the_kept_ones_need_is_there(server: Archived) -> None:
+    server.ask("CREATE TABLE days (day integer)")
+    segments = []
+    for day in range(1, 10):
+        server.ask("INSERT INTO days SELECT count(*) + 1 FROM days")
+        segments.append(archive_last(server))
+        back_up_base(server, f"2099-01-0{day}")
+    bases = sorted(path.name for path in server.archive.glob("base-*"))
+    assert bases == [f"base-2099-01-0{day}" for day in range(3, 10)]
+    assert len(bases) == KEPT_DAYS
+    assert [one.exists() for one in segments[:3]] == [False] * 3
+    assert all(one.exists() for one in segments[3:])
+    server.ask("INSERT INTO days VALUES (10)")
+    lose_and_recover(server)
+    assert server.ask("SELECT sum(day) FROM days") == str(sum(range(1, 11)))
+
+
+def test_a_file_that_is_archived_anew_is_taken_and_none_is_overwritten(server: Archived) -> None:
+    (command,) = re.findall(r"archive_command = '(.*)'", documented(server, "archive_command"))
+    archived = archive_last(server)
+    before = archived.read_bytes()
+    again = server.folder / "again"
+    again.write_bytes(before)
+    again.chmod(0o644)
+    anew = command.replace("%p", str(again)).replace("%f", archived.name)
+    server.run(anew)
+    again.write_bytes(before[:-1] + b"x")
+    with pytest.raises(RuntimeError):
+        server.run(anew)
+    assert archived.read_bytes() == before
+
+
+def test_what_is_left_of_a_lost_server_is_not_mixed_with_the_backup(server: Archived) -> None:
+    back_up_base(server)
+    with pytest.raises(RuntimeError, match="File exists"):
+        server.run(documented(server, "mkdir"))
