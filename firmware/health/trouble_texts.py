@@ -53,9 +53,8 @@ BEGUN: dict[TroubleCode, str] = {
         "released. Check its way to the internet."
     ),
     "register": (
-        "The register contradicts itself, or may: two versions of the public list of requests are "
-        "signed, or its files have been missing for long. Nothing is released until that is over; "
-        "the doorbell keeps the proof. Its log says which: tell the relay's operator."
+        "The register contradicts itself, or its files have long been missing. Nothing is released "
+        "until that is over. The doorbell keeps the proof; its log says which: tell the operator."
     ),
     "certificate": (
         "The relay lets this doorbell in no more: its certificate ended too long ago, or it was "
