@@ -1,6 +1,8 @@
 """A tree that keeps few leaves proves them as the whole tree does; tiles prove how one begins."""
 
 import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -106,3 +108,28 @@ def test_tiles_show_how_a_tree_begins(seed: int) -> None:
             assert joined_root(begin) == whole.root(at)
     with pytest.raises(WireError, match="too short"):
         root_in_tile((0, size - 1), b"")
+
+
+def test_threads_that_ask_for_roots_at_once_each_get_the_right_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to fail: one went on from the other's size, and had a wrong root or none."""
+    monkeypatch.setattr(kept_tree, "WINDOW", 2048)
+    hashes = [leaf_hash(number.to_bytes(4)) for number in range(700)]
+    kept, whole = KeptTree(), Tree(hashes)
+    for hashed in hashes:
+        kept.append(hashed)
+    roots = {size: whole.root(size) for size in range(1, 701)}
+
+    def ask(seed: int) -> list[int]:
+        dice = random.Random(seed)
+        sizes = [dice.randrange(1, 701) for _ in range(300)]
+        return [size for size in sizes if kept.root(size) != roots[size]]
+
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            assert list(pool.map(ask, range(8))) == [[]] * 8
+    finally:
+        sys.setswitchinterval(before_s)

@@ -135,15 +135,22 @@ class KeptTree:
         self._edge.flag(self._kept)
 
     def root(self, size: int | None = None) -> bytes | None:
-        """Return the root over the first `size` leaves; None if it isn't known any more."""
+        """Return the root over the first `size` leaves; None if it isn't known any more.
+
+        Several threads may ask at once, as long as none appends.
+        """
         size = self.size if size is None else size
         if not self._edge.size <= size <= self.size:
             return None
-        if not self._edge.size <= self._cursor.size <= size:
-            self._cursor = Frontier(self._edge.size, self._edge.hashes)
-        begin, end = self._cursor.size - self._edge.size, size - self._edge.size
-        self._cursor.extend(islice(self._recent, begin, end))
-        return self._cursor.root()
+        cursor = self._cursor  # never changed, only replaced: another thread may ask beside
+        if not self._edge.size <= cursor.size <= size:
+            cursor = Frontier(self._edge.size, self._edge.hashes)
+        else:
+            cursor = Frontier(cursor.size, cursor.hashes)
+        begin, end = cursor.size - self._edge.size, size - self._edge.size
+        cursor.extend(islice(self._recent, begin, end))
+        self._cursor = cursor
+        return cursor.root()
 
     def frontier(self) -> Frontier:
         """Return the right edge of the whole tree."""
