@@ -5,8 +5,9 @@ and throws it off. So the callout never waits for the database, and a doorbell t
 between is thrown off too. A relay that lost the broker, or wasn't running, may have missed the word
 while the doorbell stayed connected: when it is back it reads the set anew, and throws off whom it
 didn't know of. What can't be read or thrown off now is tried again. A word that comes while the set
-is read isn't lost. A doorbell leaves the set only by such a reading: one that another shard gave
-back, of which `relay.fleet.shards` tells every relay.
+is read isn't lost. The set is read each hour, too: a command that was killed has announced nothing.
+A doorbell leaves the set only by such a reading: one that another shard gave back, of which
+`relay.fleet.shards` tells every relay.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ AT_ONCE = 16
 FIRST_AGAIN_S = 0.5
 AGAIN_S = 5.0
 BROKER_S = 10.0
+RELOAD_EVERY_S = 3600.0
 TAKEN_BACK = "taken_back"
 """What relays are told when doorbells that were revoked here are this shard's again."""
 
@@ -32,8 +34,11 @@ log = logging.getLogger(__name__)
 class Revocations:
     """The revoked doorbells, as this relay knows them."""
 
-    def __init__(self, *, bus: Bus, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, *, bus: Bus, database: Database, clock: Clock, reload_every_s: float = RELOAD_EVERY_S
+    ) -> None:
         self._bus = bus
+        self._reload_every_s = reload_every_s
         self._database = database
         self._clock = clock
         self._devices: frozenset[str] = frozenset()
@@ -82,7 +87,9 @@ class Revocations:
 
     async def _reload_if_unsure(self) -> None:
         while True:
-            await self._is_unsure.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._reload_every_s):
+                    await self._is_unsure.wait()
             await self.reload()
 
     async def _throw_off_all(self) -> None:

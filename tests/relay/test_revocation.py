@@ -117,6 +117,17 @@ async def test_what_was_said_while_another_relay_was_not_heard_is_read(world: Wo
     assert here.is_revoked(device)
 
 
+async def test_what_a_killed_command_revoked_and_announced_to_nobody_is_read(world: World) -> None:
+    """Seen to fail: a doorbell that was moved to another shard stayed connected."""
+    device, bus = await world.enrol(), KickingBus()
+    here = Revocations(bus=bus, database=world.database, clock=world.clock, reload_every_s=0.05)
+    await here.start()
+    async with running(here):
+        await revoke(world, device)
+        await eventually(lambda: bus.kicked == [device], within_s=5)
+    assert here.is_revoked(device)
+
+
 async def test_who_is_revoked_while_the_set_is_read_stays_revoked(world: World) -> None:
     device, bus, database = await world.enrol(), KickingBus(), SlowDatabase(world)
     here = revocations(world, bus, database)
