@@ -11,7 +11,8 @@
     │   ├── ClaimRefused        final: a new claim is needed
     │   ├── RenewalRefused      the relay doesn't renew the certificate: why
     │   ├── RelayUnreachable    try again later
-    │   │   └── TimeUnknown     a relay leads to another shard, and the clock isn't trusted yet
+    │   │   ├── TimeUnknown     a relay leads to another shard, and the clock isn't trusted yet
+    │   │   └── ShardNotReady   a relay leads to another shard, which hasn't taken us yet
     │   ├── ShardRefused        the relay leads to another shard, which isn't followed: why
     │   └── AnswerRefused       the relay's answer isn't what the claim pins
     ├── DoorNumberError
@@ -167,6 +168,18 @@ class TimeUnknown(RelayUnreachable):
             self,
             f"the relay at {url} leads to another shard, and that is followed only once this "
             "doorbell knows the time: check its way to the internet",
+        )
+        self.url = url
+
+
+class ShardNotReady(RelayUnreachable):
+    """The relay that another one leads to doesn't have the claim, or this doorbell, yet."""
+
+    def __init__(self, url: str) -> None:
+        EnrolmentError.__init__(
+            self,
+            f"the relay at {url}, to which another one leads, doesn't have this doorbell's claim "
+            "yet: its operator takes it there (`doorward-relay shard take`)",
         )
         self.url = url
 

@@ -18,15 +18,23 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec.structs import replace
 
 from firmware.enrolment.keys import DeviceKeys
-from firmware.enrolment.relay_calls import MAX_ANSWER_BYTES, is_for_later, post, refusal_in
+from firmware.enrolment.relay_calls import (
+    MAX_ANSWER_BYTES,
+    elsewhere_in,
+    is_for_later,
+    post,
+    refusal_in,
+)
 from firmware.enrolment.shard_policy import forget_shard
 from firmware.enrolment.shards import LedShard, ShardGuide
 from firmware.errors import (
     AnswerRefused,
     ClaimRefused,
     RelayUnreachable,
+    ShardNotReady,
     ShardRefused,
     StoreError,
 )
@@ -39,13 +47,15 @@ from firmware.protocol.claims import (
 )
 from firmware.protocol.encoding import WireError, b64u, decode
 from firmware.protocol.public_addresses import is_this_machine
-from firmware.protocol.shards import MISDIRECTED, ListedShard
+from firmware.protocol.shards import Elsewhere, ListedShard, arrival_secret
 from firmware.system.backoff import Backoff
 from firmware.system.durable_files import write_atomic
 
 ENROLMENT_FILE = "enrolment.json"
 CERTIFICATE_FILE = "certificate.pem"
 CA_FILE = "ca.pem"
+UNKNOWN_CLAIM = "claim"
+"""The relay's code for a claim that it doesn't know."""
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +129,9 @@ class Enroller:
         try:
             enrolment = await self._ask(claim)
         except _LedElsewhere as answer:
-            led = await self._led(answer.body, claim)
+            led = await self._led(answer.elsewhere, claim)
             claim = claim_at(led.shard, claim.secret, expires_ms=claim.expires_ms)
-            enrolment = await self._ask_again(claim)
+            enrolment = await self._ask_shard(claim)
         check_enrolment(enrolment, claim, self._keys)
         if led is not None:
             check_shard_enrolment(enrolment, led.shard)
@@ -138,6 +148,20 @@ class Enroller:
         check_enrolment(enrolment, claim, self._keys)
         return enrolment
 
+    async def _ask_shard(self, claim: Claim) -> Enrolment:
+        """Ask a shard that has the claim, or took this doorbell with the claim used; or will have.
+
+        The first answer to the claim may have been lost before the move.
+        """
+        arrival = replace(claim, secret=arrival_secret(self._keys.device))
+        for one in (claim, arrival):
+            try:
+                return await self._ask_again(one)
+            except ClaimRefused as error:
+                if error.code != UNKNOWN_CLAIM:
+                    raise
+        raise ShardNotReady(claim.relay_url)
+
     async def _ask_again(self, claim: Claim) -> Enrolment:
         """Ask a shard that another one led to, which leads no further."""
         try:
@@ -145,10 +169,10 @@ class Enroller:
         except _LedElsewhere as answer:
             raise ShardRefused("twice", f"{claim.relay_url} leads further") from answer
 
-    async def _led(self, body: bytes, claim: Claim) -> LedShard:
+    async def _led(self, elsewhere: Elsewhere, claim: Claim) -> LedShard:
         if self._guide is None:
             raise ShardRefused("no_keys", "this doorbell follows no directory of shards")
-        return await self._guide.lead(body, from_url=claim.relay_url)
+        return await self._guide.lead(elsewhere, from_url=claim.relay_url)
 
     async def enrol_patiently(self) -> Enrolment:
         """Like `enrol`, but wait and try again for as long as the relay doesn't answer."""
@@ -180,8 +204,8 @@ class Enroller:
             raise ClaimRefused("relay_url", f"{url} isn't an address ({error})") from error
         if is_for_later(status):
             raise RelayUnreachable(claim.relay_url, f"HTTP status {status}")
-        if status == MISDIRECTED:
-            raise _LedElsewhere(body)
+        if (elsewhere := elsewhere_in(status, body)) is not None:
+            raise _LedElsewhere(elsewhere)
         if 400 <= status < 500:
             raise ClaimRefused(*refusal_in(status, body))
         if status not in (200, 201):
@@ -195,9 +219,9 @@ class Enroller:
 class _LedElsewhere(Exception):
     """The relay's answer that the claim is another shard's."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, elsewhere: Elsewhere) -> None:
         super().__init__()
-        self.body = body
+        self.elsewhere = elsewhere
 
 
 def store_enrolment(folder: Path, enrolment: Enrolment) -> None:

@@ -5,6 +5,8 @@ import json
 import httpx2
 
 from firmware.errors import AnswerRefused, RelayUnreachable
+from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.shards import MISDIRECTED, Elsewhere
 
 MAX_ANSWER_BYTES = 1024 * 1024
 RETRY_STATUSES = frozenset({408, 425, 429})
@@ -53,6 +55,19 @@ async def get(http: httpx2.AsyncClient, url: str, *, max_bytes: int) -> bytes:
 def is_for_later(status: int) -> bool:
     """Return whether the same request may be answered in another way later."""
     return status >= 500 or status in RETRY_STATUSES
+
+
+def elsewhere_in(status: int, body: bytes) -> Elsewhere | None:
+    """Return where an answer leads, None if it doesn't.
+
+    The same status says that the relay has another name than was asked for (RFC 9110 15.5.20).
+    """
+    if status != MISDIRECTED:
+        return None
+    try:
+        return decode(Elsewhere, body, max_bytes=MAX_ANSWER_BYTES)
+    except WireError:
+        return None
 
 
 def refusal_in(status: int, body: bytes) -> tuple[str, str]:

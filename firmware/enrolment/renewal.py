@@ -25,7 +25,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from firmware.enrolment.client import CA_FILE, CERTIFICATE_FILE, check_certificate
 from firmware.enrolment.keys import DeviceKeys
-from firmware.enrolment.relay_calls import MAX_ANSWER_BYTES, is_for_later, post, refusal_in
+from firmware.enrolment.relay_calls import (
+    MAX_ANSWER_BYTES,
+    elsewhere_in,
+    is_for_later,
+    post,
+    refusal_in,
+)
 from firmware.errors import (
     AnswerRefused,
     ClaimRefused,
@@ -37,7 +43,7 @@ from firmware.errors import (
 from firmware.protocol.encoding import WireError, b64u, decode
 from firmware.protocol.events import TroubleCode
 from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
-from firmware.protocol.shards import MISDIRECTED
+from firmware.protocol.shards import Elsewhere
 from firmware.system.backoff import Backoff
 from firmware.system.clock import Clock
 from firmware.system.durable_files import write_atomic
@@ -70,8 +76,8 @@ class LinkState(Protocol):
 class Moves(Protocol):
     """What follows a relay to another shard (`firmware.enrolment.shard_move.ShardMove`)."""
 
-    async def take(self, body: bytes) -> None:
-        """Follow an answer with status 421; raises EnrolmentError or OSError."""
+    async def take(self, elsewhere: Elsewhere) -> None:
+        """Follow an answer that leads to another shard; raises EnrolmentError or OSError."""
         ...
 
 
@@ -211,8 +217,9 @@ class CertificateRenewal:
         status, body = await post(self._http, self._url, request.encode())
         if is_for_later(status):
             raise RelayUnreachable(self._url, f"HTTP status {status}")
-        if status == MISDIRECTED and self._moves is not None:
-            await self._follow(self._moves, body)
+        elsewhere = elsewhere_in(status, body)
+        if elsewhere is not None and self._moves is not None:
+            await self._follow(self._moves, elsewhere)
             return
         if status != 200:
             raise RenewalRefused(*refusal_in(status, body))
@@ -224,9 +231,9 @@ class CertificateRenewal:
         await asyncio.to_thread(self._keep, certificate, renewed)
         log.info("the certificate for the broker is renewed")
 
-    async def _follow(self, moves: Moves, body: bytes) -> None:
+    async def _follow(self, moves: Moves, elsewhere: Elsewhere) -> None:
         try:
-            await moves.take(body)
+            await moves.take(elsewhere)
         except (ClaimRefused, RelayUnreachable) as error:
             raise _NotTakenYet(str(error)) from error
 

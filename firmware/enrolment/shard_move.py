@@ -24,10 +24,12 @@ from firmware.enrolment.shards import LedShard, ShardGuide, Successors
 from firmware.errors import ShardRefused
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.encoding import WireError
-from firmware.protocol.shards import arrival_secret
+from firmware.protocol.shards import Elsewhere, arrival_secret
 from firmware.system.listeners import Listeners
 from firmware.system.shard_move import NEXT_SHARD
 
+LOG_PATH = "/log"
+"""Under which each relay serves its logs, wherever else they are served."""
 NO_END_MS = 253_402_300_799_999
 """The relay keeps when an arrival's claim ends."""
 
@@ -59,23 +61,23 @@ class ShardMove:
         """Hold other registers to this one; before, the doorbell moves nowhere."""
         self._register = register
 
-    async def take(self, body: bytes) -> None:
-        """Follow a relay's answer with status 421; raises EnrolmentError or OSError."""
-        led = await self._guide.lead(body, from_url=self._relay_url)
+    async def take(self, elsewhere: Elsewhere) -> None:
+        """Follow a relay's answer that leads to another; raises EnrolmentError or OSError."""
+        led = await self._guide.lead(elsewhere, from_url=self._relay_url)
+        await self._check_register(led)  # first: once it has enrolled there, it can't go back
         secret = arrival_secret(self._keys.device)
         claim = claim_at(led.shard, secret, expires_ms=NO_END_MS)
         enrolment = await self._enroller.arrive(claim)
         check_shard_enrolment(enrolment, led.shard)
-        await self._check_register(led, enrolment)
         await asyncio.to_thread(self._store, led, enrolment)
         log.warning("shard %s has this doorbell; it begins anew there", led.shard.id)
         self.ready.notify()
 
-    async def _check_register(self, led: LedShard, enrolment: Enrolment) -> None:
+    async def _check_register(self, led: LedShard) -> None:
         if self._register is None:
             raise ShardRefused("register", "this doorbell doesn't know its register yet")
         try:
-            await self._register.check_successor(led.policy, enrolment.log_url)
+            await self._register.check_successor(led.policy, led.shard.relay_url + LOG_PATH)
         except WireError as error:
             raise ShardRefused("register", str(error)) from error
 

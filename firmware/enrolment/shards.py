@@ -14,10 +14,10 @@ from typing import Protocol
 
 import httpx2
 
-from firmware.enrolment.relay_calls import MAX_ANSWER_BYTES, get
+from firmware.enrolment.relay_calls import get
 from firmware.enrolment.shard_policy import ShardRecord, note_number, seen_number
 from firmware.errors import ShardRefused, StoreError, TimeUnknown
-from firmware.protocol.encoding import WireError, decode, sha256_hex
+from firmware.protocol.encoding import WireError, sha256_hex
 from firmware.protocol.shards import (
     DirectoryRefused,
     Elsewhere,
@@ -73,17 +73,15 @@ class ShardGuide:
         self._http = http
         self._clock = clock
 
-    async def lead(self, body: bytes, *, from_url: str) -> LedShard:
+    async def lead(self, elsewhere: Elsewhere, *, from_url: str) -> LedShard:
         """Return the shard that the relay at `from_url` leads to.
 
-        `body` is its answer with status 421. Raises ShardRefused for what doesn't count,
-        RelayUnreachable where the time isn't known yet, or RelayUnreachable, AnswerRefused if the
-        other relay's policy can't be had; OSError.
+        Raises ShardRefused for what doesn't count, RelayUnreachable where the time isn't known yet,
+        or RelayUnreachable, AnswerRefused if the other relay's policy can't be had; OSError.
         """
         if not self._clock.is_trusted():
             raise TimeUnknown(from_url)
         try:
-            elsewhere = decode(Elsewhere, body, max_bytes=MAX_ANSWER_BYTES)
             card = self._card_policy()
             shard = await asyncio.to_thread(self._choose, elsewhere, card, from_url=from_url)
         except DirectoryRefused as error:

@@ -24,13 +24,20 @@ from firmware.enrolment.client import ENROLMENT_FILE, Enroller
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.shard_move import ShardMove
 from firmware.enrolment.shards import ShardGuide
-from firmware.errors import AnswerRefused, EnrolmentError, RelayUnreachable, ShardRefused
+from firmware.errors import (
+    AnswerRefused,
+    ClaimRefused,
+    EnrolmentError,
+    RelayUnreachable,
+    ShardNotReady,
+    ShardRefused,
+)
 from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import decode
 from firmware.protocol.register.entries import AdminsChanged, Succession
 from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.register.succession import succession_to
-from firmware.protocol.shards import Elsewhere, ShardDirectory
+from firmware.protocol.shards import Elsewhere, ShardDirectory, arrival_secret
 from firmware.system.shard_move import NEXT_SHARD, finish_shard_move
 from firmware.transparency.errors import LogContradicts, LogUnreachable
 from firmware.transparency.policy_file import logs_of
@@ -77,6 +84,11 @@ class House:
     asked: list[str] = field(default_factory=list)
     there_url: str = THERE
     """What the shard calls itself in its enrolments."""
+    replies: list[httpx2.Response] = field(default_factory=list)
+    """What the first shard's relay answers before what it leads to."""
+    replies_there: list[httpx2.Response] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    """Of the claims that it was asked with."""
 
     def __post_init__(self) -> None:
         self.keys = load_or_make_keys(self.folder)
@@ -124,6 +136,10 @@ class House:
         if request.url.path.startswith("/log/"):
             data = self.new.file(request.url.path.removeprefix("/log/"))
             return httpx2.Response(404) if data is None else answer_with(data, request)
+        self.secrets.append(decode(EnrolmentRequest, request.content).secret)
+        replies = self.replies if origin == HERE else self.replies_there
+        if replies:
+            return replies.pop(0)
         if origin == HERE:
             assert self.answer is not None
             return httpx2.Response(421, content=self.answer.encode())
@@ -175,6 +191,7 @@ async def refused(house: House) -> str:
         await house.enroller.enrol()
     assert not house.is_enrolled
     assert not (house.folder / "shard.json").exists()
+    assert set(house.asked) <= {f"{HERE}/enrol", f"{THERE}/transparency/policy"}
     return refusal.value.reason
 
 
@@ -301,6 +318,52 @@ async def test_a_shard_renews_certificates_nowhere_else(house: House) -> None:
     assert not house.is_enrolled
 
 
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_a_relay_of_another_name_leads_nowhere(house: House, *, is_trusted: bool) -> None:
+    """It says so with the same status. Seen to fail: without the time, it was asked for ever."""
+    house.clock.trusted = is_trusted
+    error = {"error": {"code": "host", "message": "this relay is https://r.test"}}
+    house.replies = [httpx2.Response(421, json=error)]
+    with pytest.raises(ClaimRefused, match=r"this relay is https://r\.test") as refusal:
+        await house.enroller.enrol()
+    assert refusal.value.code == "host"
+
+
+def unknown_claim() -> httpx2.Response:
+    error = {"error": {"code": "claim", "message": "this relay never gave out such a claim"}}
+    return httpx2.Response(403, json=error)
+
+
+async def test_a_doorbell_whose_first_answer_was_lost_arrives_after_the_move(house: House) -> None:
+    """The claim is used, at the first shard. Seen to fail: it was refused for good."""
+    house.replies_there = [unknown_claim()]
+    assert (await house.enroller.enrol()).relay_url == THERE
+    assert house.secrets[-2:] == ["c2VjcmV0", arrival_secret(house.keys.device)]
+
+
+async def test_a_claim_that_the_other_shard_has_not_taken_yet_is_tried_again(house: House) -> None:
+    """Seen to fail: the first boot ended, with a call for a new invitation."""
+    house.replies_there = [unknown_claim(), unknown_claim(), unknown_claim()]
+    with pytest.raises(ShardNotReady, match="doesn't have this doorbell's claim yet"):
+        await house.enroller.enrol()
+    waits_s: list[float] = []
+
+    async def sleep(wait_s: float) -> None:
+        waits_s.append(wait_s)
+
+    house.enroller._sleep = sleep
+    house.replies_there += [unknown_claim()]
+    assert (await house.enroller.enrol_patiently()).relay_url == THERE
+    assert len(waits_s) == 1
+
+
+async def test_what_the_other_shard_refuses_for_good_is_not_tried_again(house: House) -> None:
+    error = {"error": {"code": "revoked", "message": "it was revoked"}}
+    house.replies_there = [httpx2.Response(403, json=error)]
+    with pytest.raises(ClaimRefused, match="it was revoked"):
+        await house.enroller.enrol()
+
+
 async def test_a_shard_leads_no_further(house: House) -> None:
     serve = house._serve
     house.enroller._http = httpx2.AsyncClient(  # the other relay answers as the first does
@@ -332,9 +395,11 @@ async def moved(house: House, following: Following | None) -> EnrolmentError | N
         move.succeed(following.record)
     assert house.answer is not None
     try:
-        await move.take(house.answer.encode())
+        await move.take(house.answer)
     except EnrolmentError as error:
         assert not (house.folder / NEXT_SHARD).exists()
+        if isinstance(error, ShardRefused):  # once enrolled there, it couldn't be given back
+            assert f"{THERE}/enrol" not in house.asked
         return error
     assert (house.folder / NEXT_SHARD / ENROLMENT_FILE).exists()
     return None

@@ -16,6 +16,7 @@ from firmware.errors import ClaimRefused, EnrolmentError, RelayUnreachable, Shar
 from firmware.protocol.encoding import decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
+from firmware.protocol.shards import Elsewhere
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet_ca import FleetCa
 from tests.vectors.make_renewals import PATH, renewal_vectors
@@ -58,7 +59,7 @@ class Bench:
             moves=self,
         )
 
-    async def take(self, _body: bytes) -> None:
+    async def take(self, _elsewhere: Elsewhere) -> None:
         """Follow the relay to another shard, as `ShardMove` does."""
         self.arrivals += 1
         if self.refusal is not None:
@@ -74,6 +75,9 @@ class Bench:
 
     def sent(self, certificate_pem: str) -> httpx2.Response:
         return httpx2.Response(200, content=Renewal(certificate_pem=certificate_pem).encode())
+
+    def led(self) -> httpx2.Response:
+        return httpx2.Response(421, content=Elsewhere(shard="b", directory="-").encode())
 
     def refused(self, code: str) -> httpx2.Response:
         status = 409 if code == "not_due" else 403
@@ -220,7 +224,7 @@ async def test_another_shard_that_has_not_taken_it_yet_is_asked_each_minute_for_
 ) -> None:
     """Seen to fail: after the first refusal it waited for 20 minutes, and then for hours."""
     bench.link.is_online = False
-    bench.answer = lambda: httpx2.Response(421, content=b"{}")
+    bench.answer = bench.led
     bench.refusal = refusal
     bench.renewal.on_refused()
     waits_s = await looked(bench, hours=1)
@@ -238,7 +242,7 @@ async def test_another_shard_that_has_not_taken_it_yet_is_asked_each_minute_for_
 
 async def test_a_directory_that_does_not_count_is_not_asked_about_each_minute(bench: Bench) -> None:
     bench.link.is_online = False
-    bench.answer = lambda: httpx2.Response(421, content=b"{}")
+    bench.answer = bench.led
     bench.refusal = ShardRefused("expired", "it has ended")
     bench.renewal.on_refused()
     assert min(await looked(bench, hours=1)) >= 10 * 60
