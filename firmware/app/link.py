@@ -82,3 +82,4 @@ class RelayWay:
             moves=self.shard_move,
         )
         self.link.refused.add(self.renewal.on_refused)
+        self.link.let_in.add(self.renewal.on_let_in)

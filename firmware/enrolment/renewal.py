@@ -23,7 +23,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from firmware.enrolment.client import CA_FILE, CERTIFICATE_FILE, check_certificate
+from firmware.enrolment.client import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    UNKNOWN_CLAIM,
+    check_certificate,
+)
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.relay_calls import (
     MAX_ANSWER_BYTES,
@@ -57,6 +62,8 @@ ASK_WHY_S = 60.0
 FIRST_WAIT_S = 20 * 60.0
 LONGEST_WAIT_S = 12 * 3600.0
 NOT_DUE = "not_due"
+FINAL_CODES = frozenset({"revoked", "too_late", "unknown", "certificate", "signature"})
+"""The relay's codes for what no later request changes: the owner is told to reset the doorbell."""
 ARRIVE_EVERY_S = 60.0
 ARRIVE_FOR_S = 3600.0
 """The operator carries the file with this doorbell from one shard to the other meanwhile."""
@@ -119,11 +126,17 @@ class CertificateRenewal:
         self._arriving_since_ns: int | None = None
         """Since when another shard, which we were led to, doesn't take us."""
         self._is_refused = False
+        self._is_led_nowhere = False
 
     @property
     def present_troubles(self) -> Collection[TroubleCode]:
-        """The trouble that a refused renewal is, as health reports it."""
-        return ["certificate"] if self._is_refused else []
+        """The troubles that a refused renewal, or a move that fails, is, as health reports them."""
+        troubles: list[TroubleCode] = []
+        if self._is_refused:
+            troubles.append("certificate")
+        if self._is_led_nowhere:
+            troubles.append("shard")
+        return troubles
 
     async def run(self) -> None:
         """Look each hour, and when the broker refuses, whether the certificate is to be renewed."""
@@ -135,6 +148,12 @@ class CertificateRenewal:
         if not self._has_asked_why:
             self._has_asked_why = True
             self._is_wanted_soon.set()
+
+    def on_let_in(self) -> None:
+        """The broker lets this doorbell in: it is where it belongs."""
+        self._has_asked_why = False
+        self._offline_since_ns = None
+        self._end_arrival()
 
     async def _wait(self, wait_s: float) -> None:
         waiting = asyncio.ensure_future(self._sleep(wait_s))
@@ -149,27 +168,33 @@ class CertificateRenewal:
 
     async def look(self) -> float:
         """Renew the certificate if it is time; return for how long to wait."""
+        if self._link.is_online:
+            self.on_let_in()
         try:
             certificate = await asyncio.to_thread(self._load)
             if not self._is_wanted(certificate):
+                if self._link.is_online:
+                    self._is_refused = False
+                    self._backoff.reset()
                 return min(LOOK_EVERY_S, OFFLINE_S)
             await self._renew(certificate)
         except _NotTakenYet as error:
             log.warning("the other shard doesn't have this doorbell yet: %s", error)
             return self._next_arrival_s()
-        except ShardRefused as error:
-            self._refuse(error)
+        except (ShardRefused, ClaimRefused) as error:
+            if not self._is_led_nowhere:
+                log.error("%s", error)
+            self._is_led_nowhere = True
             return self._backoff.next_s()
         except RenewalRefused as error:
-            if error.code != NOT_DUE:
-                self._refuse(error)
+            self._take_refusal(error)
             return self._backoff.next_s()
         except (EnrolmentError, OSError, ValueError) as error:
             log.warning("the certificate isn't renewed yet: %s", error)
             return self._backoff.next_s()
         self._is_refused = False
         self._offline_since_ns = None
-        self._arriving_since_ns = None
+        self._end_arrival()
         self._backoff.reset()
         return min(LOOK_EVERY_S, OFFLINE_S)
 
@@ -191,8 +216,6 @@ class CertificateRenewal:
     def _is_long_offline(self) -> bool:
         now_ns = self._clock.monotonic_ns()
         if self._link.is_online:
-            self._has_asked_why = False
-            self._offline_since_ns = None
             return False
         if self._offline_since_ns is None:
             self._offline_since_ns = now_ns
@@ -234,7 +257,11 @@ class CertificateRenewal:
     async def _follow(self, moves: Moves, elsewhere: Elsewhere) -> None:
         try:
             await moves.take(elsewhere)
-        except (ClaimRefused, RelayUnreachable) as error:
+        except RelayUnreachable as error:
+            raise _NotTakenYet(str(error)) from error
+        except ClaimRefused as error:
+            if error.code != UNKNOWN_CLAIM:
+                raise
             raise _NotTakenYet(str(error)) from error
 
     def _keep(self, before: x509.Certificate, renewed: x509.Certificate) -> None:
@@ -244,10 +271,23 @@ class CertificateRenewal:
             raise AnswerRefused("the relay answered with a certificate that is no newer")
         write_atomic(self._path, renewed.public_bytes(Encoding.PEM), mode=0o644)
 
-    def _refuse(self, error: EnrolmentError) -> None:
-        if not self._is_refused:
-            log.error("%s", error)
-        self._is_refused = True
+    def _take_refusal(self, error: RenewalRefused) -> None:
+        if error.code in FINAL_CODES:
+            if not self._is_refused:
+                log.error("%s", error)
+            self._is_refused = True
+        elif error.code == NOT_DUE:  # by the relay that has this doorbell, or has it again
+            self._is_refused = False
+            self._end_arrival()
+        else:
+            log.warning("%s", error)
+
+    def _end_arrival(self) -> None:
+        """Forget that a relay led elsewhere: the next time, that shard is asked patiently again."""
+        if self._is_led_nowhere or self._arriving_since_ns is not None:
+            self._backoff.reset()
+        self._is_led_nowhere = False
+        self._arriving_since_ns = None
 
     def _load(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self._path.read_bytes())

@@ -60,6 +60,11 @@ BEGUN: dict[TroubleCode, str] = {
         "The relay lets this doorbell in no more: its certificate ended too long ago, or it was "
         "revoked. Ask the relay's operator for a new invitation, and reset the doorbell."
     ),
+    "shard": (
+        "The relay has given this doorbell to another one, which it can't follow yet: it rings and "
+        "records, and tries again. Leave it as it is, and tell the relay's operator; the log says "
+        "why."
+    ),
     "card_cloned": (
         "Another device uses a copy of this doorbell's card. It rings and records; nothing is "
         "released. Give it a new identity at its own page."
@@ -79,6 +84,7 @@ OVER: dict[TroubleCode, str] = {
     "clock_unknown": "The doorbell knows the time.",
     "register": "The register is again the one that the doorbell knows; the proof is kept.",
     "certificate": "The relay lets this doorbell in again.",
+    "shard": "The doorbell has a relay again.",
     "card_cloned": "This doorbell's card is no longer used by two devices.",
 }
 

@@ -45,6 +45,7 @@ HOLDS: Mapping[TroubleCode, Hold] = {
     "clock_unknown": Hold(begin_s=300, end_s=10),
     "register": Hold(begin_s=0, end_s=60),
     "certificate": Hold(begin_s=0, end_s=0),
+    "shard": Hold(begin_s=0, end_s=0),
     "card_cloned": Hold(begin_s=0, end_s=0),
 }
 

@@ -66,6 +66,8 @@ class LinkSession:
     ) -> None:
         self.refused = Listeners[()]()
         """Notified at each connect that the broker refuses."""
+        self.let_in = Listeners[()]()
+        """Notified at each connect that it allows."""
         self._identity = identity
         self._address = address
         self._clock = clock
@@ -128,6 +130,7 @@ class LinkSession:
             connection.publish(self._topic("status"), self._status("online"), retain=True)
             self._connection = connection
             log.info("link up")
+            self.let_in.notify()
             await self._serve(connection, handler)
         finally:
             self._connection = None

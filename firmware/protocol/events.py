@@ -86,6 +86,7 @@ TroubleCode = Literal[
     "clock_unknown",
     "register",  # the public register contradicts itself: nothing is released
     "certificate",  # the relay doesn't renew it, so it keeps this doorbell out
+    "shard",  # the relay leads to another shard, which can't be followed now: it says why
     "card_cloned",  # another device uses a copy of the card: nothing is released
 ]
 

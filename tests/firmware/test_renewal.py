@@ -11,8 +11,9 @@ import pytest
 from cryptography import x509
 
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.enrolment.renewal import LONGEST_WAIT_S, CertificateRenewal
+from firmware.enrolment.renewal import FIRST_WAIT_S, LONGEST_WAIT_S, CertificateRenewal
 from firmware.errors import ClaimRefused, EnrolmentError, RelayUnreachable, ShardRefused
+from firmware.health.trouble_texts import trouble_began_text
 from firmware.protocol.encoding import decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
@@ -240,10 +241,107 @@ async def test_another_shard_that_has_not_taken_it_yet_is_asked_each_minute_for_
     assert bench.arrivals == arrivals
 
 
+@pytest.mark.parametrize("way_back", ["let in", "online", "not due"])
+async def test_each_move_has_an_hour_of_its_own(bench: Bench, way_back: str) -> None:
+    """Seen to fail: after one that was taken back, the next shard was asked each few hours."""
+    bench.link.is_online = False
+    bench.answer = bench.led
+    bench.refusal = ClaimRefused("claim", "no such claim")
+    bench.renewal.on_refused()
+    await looked(bench, hours=30)
+    if way_back == "let in":
+        bench.renewal.on_let_in()
+    elif way_back == "online":
+        bench.link.is_online = True
+        await bench.renewal.look()
+        bench.link.is_online = False
+    else:
+        bench.answer = lambda: bench.refused("not_due")
+        await bench.renewal.look()
+        bench.renewal.on_let_in()
+        bench.answer = bench.led
+    bench.renewal.on_refused()
+    waits_s = await looked(bench, hours=1)
+    assert 45 <= min(waits_s[:-1]) <= max(waits_s[:-1]) <= 75
+    assert await bench.renewal.look() <= 1.5 * FIRST_WAIT_S
+
+
 async def test_a_directory_that_does_not_count_is_not_asked_about_each_minute(bench: Bench) -> None:
     bench.link.is_online = False
     bench.answer = bench.led
     bench.refusal = ShardRefused("expired", "it has ended")
     bench.renewal.on_refused()
     assert min(await looked(bench, hours=1)) >= 10 * 60
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ShardRefused("expired", "it has ended"),
+        ShardRefused("register", "it isn't read whole yet"),
+        ClaimRefused("revoked", "this doorbell was revoked"),
+        ClaimRefused("sealing_key", "it has another"),
+        ClaimRefused("expired", "too old"),
+    ],
+)
+async def test_a_move_that_fails_is_a_trouble_of_its_own_and_no_reason_for_a_reset(
+    bench: Bench, refusal: EnrolmentError
+) -> None:
+    """Seen to fail: the owner was told to reset the doorbell, or that nothing was wrong."""
+    bench.link.is_online = False
+    bench.answer = bench.led
+    bench.refusal = refusal
+    bench.renewal.on_refused()
+    await bench.renewal.look()
+    assert bench.renewal.present_troubles == ["shard"]
+    assert "reset" not in trouble_began_text("shard", "working").lower()
+
+
+@pytest.mark.parametrize("way_back", ["let in", "online", "not due"])
+async def test_a_doorbell_that_is_back_at_its_shard_has_that_trouble_no_more(
+    bench: Bench, way_back: str
+) -> None:
+    """Seen to fail: it stood until the certificate was renewed, two months later."""
+    bench.link.is_online = False
+    bench.answer = bench.led
+    bench.refusal = ShardRefused("register", "it isn't read whole yet")
+    bench.renewal.on_refused()
+    await bench.renewal.look()
+    if way_back == "let in":
+        bench.renewal.on_let_in()
+    elif way_back == "online":
+        bench.link.is_online = True
+        await bench.renewal.look()
+    else:
+        bench.answer = lambda: bench.refused("not_due")
+        bench.renewal.on_refused()
+        bench.clock.advance(3600)
+        await bench.renewal.look()
+    assert not bench.renewal.present_troubles
+
+
+@pytest.mark.parametrize("is_online", [True, False])
+async def test_a_refused_renewal_is_over_once_none_is_due(bench: Bench, *, is_online: bool) -> None:
+    """By a clock that was wrong. Seen to fail: the trouble stood until the next renewal."""
+    before_ms = bench.clock.wall_ms()
+    bench.clock.advance(80 * DAY_S)
+    bench.answer = lambda: bench.refused("unknown")
+    await bench.renewal.look()
     assert bench.renewal.present_troubles == ["certificate"]
+    if is_online:
+        bench.clock.set_wall_ms(before_ms)
+    bench.answer = lambda: bench.refused("not_due")
+    await bench.renewal.look()
+    assert not bench.renewal.present_troubles
+
+
+async def test_a_relay_of_another_name_leads_nowhere_and_refuses_nothing(bench: Bench) -> None:
+    """Seen to fail: its answer was taken for another shard's ("field error isn't known")."""
+    bench.link.is_online = False
+    error = {"error": {"code": "host", "message": "this relay is https://r.test"}}
+    bench.answer = lambda: httpx2.Response(421, json=error)
+    bench.renewal.on_refused()
+    await bench.renewal.look()
+    assert len(bench.requests) == 1
+    assert not bench.arrivals
+    assert not bench.renewal.present_troubles

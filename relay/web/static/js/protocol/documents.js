@@ -108,7 +108,7 @@
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
- * @typedef {"camera" | "camera_gaps" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register" | "certificate" | "card_cloned"} TroubleCode
+ * @typedef {"camera" | "camera_gaps" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register" | "certificate" | "shard" | "card_cloned"} TroubleCode
  * @typedef {{type: "pressed", camera: CameraState}} Pressed
  * @typedef {{type: "motion", zones: {browser: string, sealed: string}[], names?: string[], box?: number[] | null}} Motion `names` and `box` are opened in this browser
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
