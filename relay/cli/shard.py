@@ -20,7 +20,8 @@ def add_shard_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "move",
         help=text,
         description=f"{text}. `move` at the other shard brings back those that haven't arrived "
-        "there yet, and no others: they follow the other's register by then.",
+        "there yet, and no others: they follow the other's register by then. Before they arrive, "
+        "they can be moved nowhere else.",
     )
     action.set_defaults(run=_move)
     action.add_argument("--to", required=True, metavar="SHARD", help="its id in the directory")
@@ -34,10 +35,12 @@ def add_shard_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         type=int,
         default=0,
         metavar="N",
-        help="at most so many, of whole households; 1000 at a time",
+        help="at most so many that will be led there, of whole households; 1000 at a time",
     )
     action.add_argument(
-        "--claims", action="store_true", help="move the invitations that nobody has used, too"
+        "--claims",
+        action="store_true",
+        help="move the invitations that nobody has used, too, but for those from another shard",
     )
     action.add_argument(
         "--policy",
@@ -47,7 +50,9 @@ def add_shard_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     )
     action.add_argument("--config", type=Path, required=True, metavar="relay.toml")
     text = "take the doorbells that another shard has moved here, all or none"
-    action = actions.add_parser("take", help=text, description=text)
+    action = actions.add_parser(
+        "take", help=text, description=f"{text}. A file counts until one of them is moved again."
+    )
     action.set_defaults(run=_take)
     action.add_argument("file", type=Path, metavar="FILE")
     action.add_argument("--config", type=Path, required=True, metavar="relay.toml")

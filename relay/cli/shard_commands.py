@@ -97,8 +97,10 @@ async def move_doorbells(
     signers = _signers(policy)
     database = await Database.open(config.database)
     try:
-        moves = ShardMoves(database=database, shards=_shards(config), clock=SystemClock())
-        chosen = _listed_devices(devices) if devices is not None else await moves.choose(count)
+        moves = _moves(database, config)
+        chosen = (
+            _listed_devices(devices) if devices is not None else await moves.choose(count, to=to)
+        )
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -122,7 +124,7 @@ async def take_doorbells(config: Config, file: Path) -> None:
     """Take a file's doorbells and claims, all or none."""
     database = await Database.open(config.database)
     try:
-        moves = ShardMoves(database=database, shards=_shards(config), clock=SystemClock())
+        moves = _moves(database, config)
         with file.open("rb") as opened:
             taken = await moves.take(opened)
     finally:
@@ -203,6 +205,15 @@ def _shards(config: Config) -> ShardsConfig:
     if config.shards is None:
         raise ConfigError("[shards]", None, "id and directory: which shard this relay is")
     return config.shards
+
+
+def _moves(database: Database, config: Config) -> ShardMoves:
+    return ShardMoves(
+        database=database,
+        shards=_shards(config),
+        public_url=config.public_url,
+        clock=SystemClock(),
+    )
 
 
 def _in_words(moved: Moved) -> str:

@@ -34,10 +34,11 @@ from relay.bus import partition_of
 from relay.config.settings import ShardsConfig
 from relay.errors import ShardMoveRefused
 from relay.fleet.claims import hash_of
-from relay.store import shard_moves
+from relay.store import fleet, shard_moves
 from relay.store.database import Database, Transaction
 from relay.store.partitions import lock_all
 from relay.store.schema import SCHEMA_VERSION
+from relay.store.shard_moves import Arrival
 
 MAX_DOORBELLS = 1000
 """In one file: the database's one writer waits for the move."""
@@ -73,6 +74,8 @@ class Moved:
 
     devices: tuple[str, ...]
     claims: int
+    moved_ms: int
+    """When the other shard, or this one, gave them up."""
 
 
 def elsewhere(directory_path: Path, shard: str) -> Elsewhere:
@@ -107,19 +110,30 @@ def households(people: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
 class ShardMoves:
     """Moves doorbells out of this relay's database, and takes them in."""
 
-    def __init__(self, *, database: Database, shards: ShardsConfig, clock: Clock) -> None:
+    def __init__(
+        self, *, database: Database, shards: ShardsConfig, public_url: str, clock: Clock
+    ) -> None:
+        """`public_url` is this relay's address, as its doorbells know it."""
         self._database = database
         self._shards = shards
+        self._public_url = public_url
         self._clock = clock
 
-    async def choose(self, count: int) -> list[str]:
-        """Return at most so many doorbells, of whole households."""
+    async def choose(self, count: int, *, to: str) -> list[str]:
+        """Return at most so many doorbells that will be led to a shard, of whole households.
+
+        Of a household of which some have come from that shard, those that haven't may go back.
+        """
         async with self._database.read() as tx:
             people = await shard_moves.people_of_doorbells(tx)
+            arrivals = await shard_moves.arrivals(tx)
         chosen: list[str] = []
         for household in households(people):
-            if len(chosen) + len(household) <= count:
-                chosen += household
+            going = household
+            if any(one in arrivals and not arrivals[one].may_go(to) for one in household):
+                going = tuple(one for one in household if _is_coming(arrivals, one, from_shard=to))
+            if len(chosen) + len(going) <= count:
+                chosen += going
         return chosen
 
     async def move(
@@ -145,7 +159,7 @@ class ShardMoves:
             await lock_all(tx, {partition_of(device) for device in devices})
             for device in devices:
                 await shard_moves.apply_last_words(tx, device)
-            await self._check_households(tx, devices)
+            await self._check_led(tx, to, devices)
             header = MoveHeader(
                 from_shard=self._shards.id,
                 to_shard=to,
@@ -168,7 +182,7 @@ class ShardMoves:
             await shard_moves.mark_moved(
                 tx, to, devices=devices, secret_hashes=hashes, now_ms=now_ms
             )
-        return Moved(devices=tuple(header.devices), claims=len(free))
+        return Moved(devices=tuple(header.devices), claims=len(free), moved_ms=now_ms)
 
     async def take(self, file: BinaryIO) -> Moved:
         """Take a file's doorbells and claims, all or none; raises ShardMoveRefused."""
@@ -183,17 +197,48 @@ class ShardMoves:
                 f"the other shard has schema version {header.schema}, this one {SCHEMA_VERSION}: "
                 "install the same Doorward at both"
             )
-        expires_ms = self._clock.wall_ms() + ARRIVAL_LIFE_MS
+        now_ms = self._clock.wall_ms()
+        ahead_ms = header.moved_ms - now_ms
+        if ahead_ms > 0:  # a move back would seem to be older than this one
+            raise ShardMoveRefused(
+                f"the clock of shard {header.from_shard} is {ahead_ms // 1000 + 1} s ahead of this "
+                "one's: set both, and wait for so long"
+            )
         async with self._database.begin() as tx:
             for device in header.devices:
-                if await shard_moves.is_taken(tx, device):
-                    raise ShardMoveRefused(f"doorbell {device} is here already, or was revoked")
+                await self._check_gone(tx, device, header)
                 await shard_moves.forget_moved(tx, device)
             claims = await self._put_rows(tx, lines, header)
             for device in header.devices:
-                secret_hash = hash_of(arrival_secret(device))
-                await shard_moves.add_arrival(tx, secret_hash, device=device, expires_ms=expires_ms)
-        return Moved(devices=tuple(header.devices), claims=claims)
+                row = await fleet.get(tx, device)
+                if row is None or row.certificate_pem:
+                    continue  # it has this shard's certificates still
+                await shard_moves.add_arrival(
+                    tx,
+                    hash_of(arrival_secret(device)),
+                    device=device,
+                    from_shard=header.from_shard,
+                    expires_ms=now_ms + ARRIVAL_LIFE_MS,
+                )
+        return Moved(devices=tuple(header.devices), claims=claims, moved_ms=header.moved_ms)
+
+    async def _check_gone(self, tx: Transaction, device: str, header: MoveHeader) -> None:
+        """Raise ShardMoveRefused for a doorbell that another file, or no file, gives back."""
+        row = await fleet.get(tx, device)
+        if row is None:
+            return
+        if row.shard is None:
+            raise ShardMoveRefused(f"doorbell {device} is here already, or was revoked")
+        if header.from_shard != row.shard:
+            raise ShardMoveRefused(
+                f"doorbell {device} was moved from here to shard {row.shard}, and only that one "
+                f"gives it back, not {header.from_shard}"
+            )
+        if row.revoked_ms is None or header.moved_ms < row.revoked_ms:
+            raise ShardMoveRefused(
+                f"this file is older than the last move of doorbell {device} to shard {row.shard}: "
+                "it was taken before"
+            )
 
     def _check_open(self, to: str, signers: DirectorySigners) -> None:
         """Raise ShardMoveRefused unless doorbells will be led by the directory to an open shard."""
@@ -209,20 +254,42 @@ class ShardMoves:
                 "would be led nowhere: make the next edition first "
                 "(`doorward-relay shard directory make`), and have it signed"
             )
-        if directory.shard(self._shards.id) is None:
+        here = directory.shard(self._shards.id)
+        if here is None:
             raise ShardMoveRefused(f"the directory of shards doesn't list {self._shards.id}")
         other: ListedShard | None = directory.shard(to)
         if other is None or other.state != "open" or to == self._shards.id:
             raise ShardMoveRefused(f"the directory of shards lists no other open shard {to}")
 
-    async def _check_households(self, tx: Transaction, devices: Collection[str]) -> None:
+    async def _check_led(self, tx: Transaction, to: str, devices: Collection[str]) -> None:
+        """Raise ShardMoveRefused unless all will be led, and an owner's doorbells go together.
+
+        Of a household of which some have come from that shard, those that haven't may go back.
+        """
         people = await shard_moves.people_of_doorbells(tx)
+        arrivals = await shard_moves.arrivals(tx)
         unknown = set(devices) - people.keys()
         if unknown:
             raise ShardMoveRefused(f"no doorbell {min(unknown)} is enrolled here")
+        for device in sorted(devices):
+            arrival = arrivals.get(device)
+            if arrival is None or arrival.may_go(to):
+                continue
+            if arrival.has_arrived:
+                raise ShardMoveRefused(
+                    f"doorbell {device} has come from shard {to}, and can't go back: it follows "
+                    "this shard's register, which that one's doesn't succeed"
+                )
+            raise ShardMoveRefused(
+                f"doorbell {device} hasn't come from shard {arrival.from_shard} yet: before, it "
+                "can only go back there"
+            )
         for household in households(people):
-            apart = set(household) - set(devices)
-            if apart and len(apart) < len(household):
+            going = set(household) & set(devices)
+            apart = set(household) - going
+            if all(_is_coming(arrivals, one, from_shard=to) for one in going):
+                apart = {one for one in apart if _is_coming(arrivals, one, from_shard=to)}
+            if apart and going:
                 raise ShardMoveRefused(
                     f"doorbell {min(apart)} has an owner in common with one of these: an owner's "
                     "doorbells go together"
@@ -250,7 +317,9 @@ class ShardMoves:
             if not row.is_whole() or (device is not None and device not in named):
                 raise ShardMoveRefused(f"line {rows + 2} of the file is no row of these doorbells")
             if row.table == "accounts":
-                is_new[str(row.row["id"])] = await shard_moves.put(tx, row)
+                is_new[str(row.row["id"])] = await shard_moves.put(
+                    tx, row, from_shard=header.from_shard
+                )
                 continue
             if "account_id" in row.row and row.row["account_id"] not in is_new:
                 raise ShardMoveRefused(
@@ -258,9 +327,15 @@ class ShardMoves:
                 )
             if row.table in shard_moves.OF_AN_ACCOUNT and not is_new[str(row.row["account_id"])]:
                 continue
-            await shard_moves.put(tx, row)
+            await shard_moves.put(tx, row, from_shard=header.from_shard)
             claims += row.table == "claims"
         raise ShardMoveRefused("the file was cut off")
+
+
+def _is_coming(arrivals: Mapping[str, Arrival], device: str, *, from_shard: str) -> bool:
+    """Return whether a doorbell was taken from a shard, and hasn't arrived."""
+    arrival = arrivals.get(device)
+    return arrival is not None and not arrival.has_arrived and arrival.from_shard == from_shard
 
 
 def _write(file: BinaryIO, line: msgspec.Struct) -> None:

@@ -41,6 +41,7 @@ class ClaimRow:
     replays: int
     replayed_ms: int | None
     shard: str | None
+    from_shard: str | None
 
 
 async def add_claim(

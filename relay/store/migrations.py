@@ -442,6 +442,7 @@ _SHARDS_13: Final = (
     # What was moved to another relay of the operator's is led there.
     "ALTER TABLE doorbells ADD COLUMN shard TEXT",
     "ALTER TABLE claims ADD COLUMN shard TEXT",
+    "ALTER TABLE claims ADD COLUMN from_shard TEXT",
 )
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (

@@ -6,6 +6,7 @@ that the doorbell is led there.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -73,6 +74,23 @@ _NEW_HERE: Mapping[str, str | int | None] = {
     "state": "offline",
 }
 """Of a doorbell that is taken: this shard certifies it when it arrives."""
+_CERTIFIED = ("certificate_pem", "evidence_certificate_pem", "certificate_ends_ms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """The shard that a doorbell was taken from, and whether it has been certified here since."""
+
+    from_shard: str
+    has_arrived: bool
+
+    def may_go(self, to: str) -> bool:
+        """Return whether the doorbell will be led to a shard.
+
+        As long as it hasn't arrived, another shard still leads it here, and it isn't led twice.
+        One that has arrived follows this shard's register, which the earlier one doesn't succeed.
+        """
+        return (to == self.from_shard) != self.has_arrived
 
 
 class MovedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +107,8 @@ class MovedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.row.keys() != set(_TABLES[self.table].columns.keys()):
             return False
         if self.table == "claims":
-            return all(self.row[name] is None for name in ("used_ms", "device", "replaces"))
+            unset = ("used_ms", "device", "replaces", "shard", "from_shard")
+            return all(self.row[name] is None for name in unset)
         return self.table != "accounts" or self.row["role"] == "owner"
 
 
@@ -161,13 +180,28 @@ async def rows_of(tx: Transaction, devices: Collection[str]) -> AsyncIterator[Mo
                 yield row
 
 
+async def arrivals(tx: Transaction) -> dict[str, Arrival]:
+    """Return the doorbells that came from another shard, or are to."""
+    query = (
+        select(doorbells.c.device, doorbells.c.certificate_pem, claims.c.from_shard)
+        .join(claims, claims.c.device == doorbells.c.device)
+        .where(claims.c.from_shard.is_not(None), doorbells.c.revoked_ms.is_(None))
+        .order_by(claims.c.used_ms.is_(None))  # the claim by which it is to arrive counts most
+    )
+    return {
+        device: Arrival(from_shard=from_shard, has_arrived=bool(certificate_pem))
+        for device, certificate_pem, from_shard in await tx.execute(query)
+    }
+
+
 async def free_claims(tx: Transaction, *, now_ms: int) -> list[MovedRow]:
-    """Return the claims that a new doorbell may still use."""
+    """Return the claims of this shard's that a new doorbell may still use."""
     query = (
         claims.c.used_ms.is_(None)
         & claims.c.replaces.is_(None)
         & claims.c.device.is_(None)
         & claims.c.shard.is_(None)
+        & claims.c.from_shard.is_(None)
         & (claims.c.expires_ms > now_ms)
     )
     return [row async for row in _rows(tx, claims, query)]
@@ -191,36 +225,36 @@ async def mark_moved(
         await tx.execute(change.values(shard=shard))
 
 
-async def is_taken(tx: Transaction, device: str) -> bool:
-    """Return whether a doorbell is this shard's, or was revoked here for good."""
-    row = await fleet.get(tx, device)
-    return row is not None and row.shard is None
-
-
 async def forget_moved(tx: Transaction, device: str) -> None:
     """Delete what is here of a doorbell that was moved away, before it is taken back."""
+    unused = (claims.c.device == device) & claims.c.used_ms.is_(None)
+    await tx.execute(delete(claims).where(unused))
     for table in reversed(_OF_DOORBELLS):
         if table is not doorbells:
             await tx.execute(delete(table).where(table.c.device == device))
 
 
-async def put(tx: Transaction, moved: MovedRow) -> bool:
+async def put(tx: Transaction, moved: MovedRow, *, from_shard: str) -> bool:
     """Insert a row; False if an account, credential or claim is here, and stays as it is.
 
     Raises ShardMoveRefused if it can't be stored.
     """
     try:
-        return await _put(tx, moved)
+        return await _put(tx, moved, from_shard)
     except DBAPIError as error:
         raise ShardMoveRefused(f"a row of {moved.table} can't be stored: {error.orig}") from error
 
 
-async def _put(tx: Transaction, moved: MovedRow) -> bool:
+async def _put(tx: Transaction, moved: MovedRow, from_shard: str) -> bool:
     table, values = _TABLES[moved.table], dict(moved.row)
+    if table is claims:
+        values["from_shard"] = from_shard
     if table is doorbells:
         values |= _NEW_HERE
         known = doorbells.c.device == values["device"]
         if (await tx.execute(select(doorbells.c.device).where(known))).first() is not None:
+            for name in _CERTIFIED:  # it comes back, and has never arrived elsewhere
+                del values[name]
             await tx.execute(update(doorbells).where(known).values(**values))
             return True
     if table is accounts:
@@ -235,12 +269,15 @@ async def _put(tx: Transaction, moved: MovedRow) -> bool:
     return True
 
 
-async def add_arrival(tx: Transaction, secret_hash: str, *, device: str, expires_ms: int) -> None:
+async def add_arrival(
+    tx: Transaction, secret_hash: str, *, device: str, from_shard: str, expires_ms: int
+) -> None:
     """Store the claim by which a doorbell arrives; an older one goes."""
     unused = (claims.c.device == device) & claims.c.used_ms.is_(None)
     old = (claims.c.secret_hash == secret_hash) | unused
     await tx.execute(delete(claims).where(old))
     values = {"secret_hash": secret_hash, "device": device, "expires_ms": expires_ms}
+    values["from_shard"] = from_shard
     await tx.execute(insert(claims).values(**values))
 
 

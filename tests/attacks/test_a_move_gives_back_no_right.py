@@ -29,8 +29,8 @@ UNTIL_MS = 2**42
 
 @pytest.fixture
 async def shards(tmp_path: Path) -> AsyncIterator[tuple[Shard, Shard]]:
-    async with shard_databases(tmp_path) as made:
-        yield made
+    async with shard_databases(tmp_path) as (a, b):
+        yield a, b
 
 
 async def tell(shard: Shard, device: str, *bodies: EventBody) -> None:

@@ -27,8 +27,8 @@ MINE = "bWluZQ"
 
 @pytest.fixture
 async def shards(tmp_path: Path) -> AsyncIterator[tuple[Shard, Shard]]:
-    async with shard_databases(tmp_path) as made:
-        yield made
+    async with shard_databases(tmp_path) as (a, b):
+        yield a, b
 
 
 def account(account_id: str, role: str = "owner") -> dict[str, object]:
@@ -56,6 +56,7 @@ def subscription(account_id: str) -> dict[str, object]:
 def claim(**changes: object) -> dict[str, object]:
     row = {"secret_hash": "0" * 64, "expires_ms": 2**50, "used_ms": None, "device": None}
     more = {"replaces": None, "replays": 0, "replayed_ms": None, "shard": None}
+    more |= {"from_shard": None}
     return {"table": "claims", "row": row | more | changes}
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,12 @@ class Shard:
             announce_revocation=self._ignore,
         )
         shards = ShardsConfig(id=self.id, directory_path=self.directory_path)
-        self.moves = ShardMoves(database=self.database, shards=shards, clock=SystemClock())
+        self.moves = ShardMoves(
+            database=self.database,
+            shards=shards,
+            public_url=self.config.public_url,
+            clock=SystemClock(),
+        )
 
     async def _ignore(self, _device: str) -> None:
         """No broker is there."""
@@ -115,14 +120,16 @@ def directory_of(*shards: Shard, days: int = 90) -> ShardDirectory:
 
 
 @asynccontextmanager
-async def shard_databases(folder: Path) -> AsyncIterator[tuple[Shard, Shard]]:
-    """Make shards a and b, and the signed directory of both."""
+async def shard_databases(
+    folder: Path, *, names: Sequence[str] = ("a", "b")
+) -> AsyncIterator[tuple[Shard, ...]]:
+    """Make shards, a and b where nothing else is said, and the signed directory of all."""
     path, made, signing = folder / "shards.note", [], DirectorySigning()
-    for name in ("a", "b"):
+    for name in names:
         config = await asyncio.to_thread(new_relay, folder / name)
         made.append(Shard(name, config, await Database.open(config.database), path, signing))
     path.write_bytes(signing.note(directory_of(*made)))
-    yield made[0], made[1]
+    yield tuple(made)
     for one in made:
         await one.database.close()
 

@@ -65,7 +65,9 @@ class Shard:
     @property
     def moves(self) -> ShardMoves:
         shards = ShardsConfig(id=self.id, directory_path=self.directory_path)
-        return ShardMoves(database=self.relay.database, shards=shards, clock=RelayClock())
+        return ShardMoves(
+            database=self.relay.database, shards=shards, public_url=self.url, clock=RelayClock()
+        )
 
     async def claim(self) -> Claim:
         async with self.relay.database.begin() as tx:
@@ -179,6 +181,8 @@ class ShardDoorbell:
         way.shard_move.ready.add(self.has_to_start_again.set)
         self.is_refused = asyncio.Event()
         way.link.refused.add(self.is_refused.set)
+        self.is_let_in = asyncio.Event()
+        way.link.let_in.add(self.is_let_in.set)
         self._running = [
             asyncio.create_task(way.link.run(self)),
             asyncio.create_task(way.renewal.run()),

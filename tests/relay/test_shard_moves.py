@@ -1,5 +1,6 @@
 """Doorbells leave one shard's database and come to another's: whole households, all or none."""
 
+import asyncio
 import io
 import json
 import re
@@ -33,8 +34,8 @@ from tests.relay.shard_databases import Shard, directory_of, moved, shard_databa
 
 @pytest.fixture
 async def shards(tmp_path: Path) -> AsyncIterator[tuple[Shard, Shard]]:
-    async with shard_databases(tmp_path) as made:
-        yield made
+    async with shard_databases(tmp_path) as (a, b):
+        yield a, b
 
 
 async def test_a_household_goes_with_its_people_and_its_age(shards: tuple[Shard, Shard]) -> None:
@@ -111,8 +112,8 @@ async def test_an_owners_doorbells_are_not_torn_apart(shards: tuple[Shard, Shard
     await a.add_owner(first, second)
     with pytest.raises(ShardMoveRefused, match="go together"):
         await moved(a, first)
-    assert await a.moves.choose(1) == []
-    assert await a.moves.choose(2) == sorted([first, second])
+    assert await a.moves.choose(1, to="b") == []
+    assert await a.moves.choose(2, to="b") == sorted([first, second])
 
 
 async def test_a_doorbell_goes_back_but_a_revoked_one_does_not(
@@ -133,6 +134,123 @@ async def test_a_doorbell_goes_back_but_a_revoked_one_does_not(
         await fleet.revoke(tx, device, revoked_ms=1)
     with pytest.raises(ShardMoveRefused, match="was revoked"):
         await a.moves.take(io.BytesIO(back))
+
+
+@pytest.fixture
+async def three(tmp_path: Path) -> AsyncIterator[tuple[Shard, Shard, Shard]]:
+    async with shard_databases(tmp_path, names=("a", "b", "c")) as made:
+        a, b, c = made
+        yield a, b, c
+
+
+async def carry(from_shard: Shard, to: Shard, *devices: str) -> bytes:
+    """Move doorbells from one shard, and take them at another; return the file."""
+    file = await moved(from_shard, *devices, to=to.id)
+    await to.moves.take(io.BytesIO(file))
+    return file
+
+
+async def arrive(a: Shard, b: Shard, device: str) -> None:
+    """Let a doorbell of shard a's enrol at shard b, which has taken it."""
+    row = await b.doorbell(device)
+    assert row is not None
+    own = {"sealing_key": row.sealing_key}
+    await b.enrolling.enrol(enrolment_request(arrival_secret(device), a.keys[device], **own))
+
+
+async def test_an_old_file_gives_no_doorbell_to_a_shard_that_gave_it_back(
+    shards: tuple[Shard, Shard],
+) -> None:
+    """Seen to fail: both shards had it, and an owner who was removed since was linked again."""
+    a, b = shards
+    device = await a.enrol()
+    old = await carry(a, b, device)
+    await asyncio.sleep(0.002)
+    await carry(b, a, device)
+    with pytest.raises(ShardMoveRefused, match="older than the last move"):
+        await b.moves.take(io.BytesIO(old))
+    row = await b.doorbell(device)
+    assert row is not None
+    assert row.shard == "a"
+    await asyncio.sleep(0.002)
+    await carry(a, b, device)  # a new one does
+
+
+async def test_only_the_shard_that_has_a_doorbell_gives_it_back(
+    three: tuple[Shard, Shard, Shard],
+) -> None:
+    """Seen to fail: any shard's file counted."""
+    a, b, c = three
+    device = await a.enrol()
+    await carry(a, b, device)
+    await arrive(a, b, device)
+    await carry(b, c, device)
+    await arrive(a, c, device)
+    with pytest.raises(ShardMoveRefused, match="moved from here to shard b, and only that one"):
+        await carry(c, a, device)
+
+
+async def test_a_file_from_a_clock_that_is_ahead_is_taken_later(
+    shards: tuple[Shard, Shard],
+) -> None:
+    """A move back within that time would be older than the first, and never be taken."""
+    a, b = shards
+    first, *rest = (await moved(a, await a.enrol())).splitlines(keepends=True)
+    header = json.loads(first)
+    header["moved_ms"] += 5000
+    with pytest.raises(ShardMoveRefused, match="is 5 s ahead"):
+        await b.moves.take(io.BytesIO(b"".join([json.dumps(header).encode() + b"\n", *rest])))
+
+
+async def test_a_doorbell_that_has_not_arrived_is_moved_on_nowhere(
+    three: tuple[Shard, Shard, Shard],
+) -> None:
+    """Seen to fail: a led it to b, and b to c, but a doorbell is led once, and stayed outside."""
+    a, b, c = three
+    device, secret = await a.enrol(), await a.claim()
+    await b.moves.take(io.BytesIO(await moved(a, device, has_claims=True)))
+    with pytest.raises(ShardMoveRefused, match="hasn't come from shard a yet"):
+        await moved(b, device, to="c")
+    assert await b.moves.choose(9, to="c") == []
+    assert await b.moves.choose(9, to="a") == [device]
+    free = json.loads((await moved(b, to="c", has_claims=True)).splitlines()[-1])
+    assert free["rows"] == 0  # the claim came from a, too
+    await b.enrolling.enrol(enrolment_request(secret, ec.generate_private_key(ec.SECP256R1())))
+    await arrive(a, b, device)
+    assert device in await b.moves.choose(9, to="c")
+    await carry(b, c, device)
+
+
+async def test_a_doorbell_that_has_arrived_does_not_go_back(shards: tuple[Shard, Shard]) -> None:
+    """Seen to fail: it was given up, and no doorbell follows to a register that isn't the next."""
+    a, b = shards
+    first, second = await a.enrol(), await a.enrol()
+    await a.add_owner(first, second)
+    await carry(a, b, first, second)
+    await arrive(a, b, first)
+    for devices in ([first], [first, second]):
+        with pytest.raises(ShardMoveRefused, match=f"{first} has come from shard a"):
+            await moved(b, *devices, to="a")
+    assert await b.moves.choose(9, to="a") == [second]
+    await carry(b, a, second)  # one that hasn't arrived goes alone
+
+
+async def test_what_goes_back_before_it_arrived_is_as_it_was(
+    three: tuple[Shard, Shard, Shard],
+) -> None:
+    """It has its certificates still, and may be moved again. Seen to fail: it was to arrive."""
+    a, b, c = three
+    device = await a.enrol()
+    before = await a.doorbell(device)
+    assert before is not None
+    await carry(a, b, device)
+    await carry(b, a, device)
+    after = await a.doorbell(device)
+    assert after is not None
+    assert after.certificate_pem == before.certificate_pem
+    assert after.certificate_ends_ms == before.certificate_ends_ms
+    await carry(a, c, device)
+    await arrive(a, c, device)
 
 
 async def test_a_doorbell_that_was_moved_is_revoked_where_it_is(

@@ -56,7 +56,7 @@ async def rings(shard: Shard, doorbell: ShardDoorbell) -> str:
 
 async def split(shards: TwoShards, folder: Path, count: int) -> list[str]:
     """Move so many doorbells, as an operator does; return which."""
-    chosen = await shards.a.moves.choose(count)
+    chosen = await shards.a.moves.choose(count, to="b")
     with (folder / "moved.jsonl").open("wb") as file:
         signers = shards.signing.directory_signers
         await shards.a.moves.move("b", file, devices=chosen, has_claims=True, signers=signers)
@@ -92,6 +92,7 @@ async def test_half_of_a_shards_doorbells_go_on_at_another_and_half_stay(
             await bell.stop()
             await bell.start()
             assert bell.relay_url == b.url
+            await asyncio.wait_for(bell.is_let_in.wait(), 20)
             after = await rings(b, bell)
             told = await stored(b.relay.database, bell.device)
             assert told == [before[bell.device], missed, after]

@@ -77,6 +77,7 @@ claims = Table(
     Column("replays", BigInteger, nullable=False, server_default="0"),  # by another key, refused
     Column("replayed_ms", BigInteger),  # when last
     Column("shard", Text),  # the shard that it was moved to
+    Column("from_shard", Text),  # the shard that it, or the doorbell that it is bound to, came from
 )
 
 # --- what doorbells say, and what they are told ----------------------------------------------
