@@ -303,6 +303,7 @@ class ShardMoves:
         """
         claims = 0
         named = set(header.devices)
+        came: list[str] = []
         is_new: dict[str, bool] = {}
         for rows, line in enumerate(lines):
             with suppress(msgspec.DecodeError):
@@ -311,6 +312,10 @@ class ShardMoves:
                     raise ShardMoveRefused(f"the file has {rows} rows, and should have {end.rows}")
                 if next(lines, b""):
                     raise ShardMoveRefused("the file goes on after its end")
+                if sorted(came) != sorted(header.devices):
+                    raise ShardMoveRefused(
+                        "the file doesn't have one row of each doorbell that it names"
+                    )
                 return claims
             row = _parse(line, shard_moves.MovedRow)
             device = row.row.get("device")
@@ -329,6 +334,8 @@ class ShardMoves:
                 continue
             await shard_moves.put(tx, row, from_shard=header.from_shard)
             claims += row.table == "claims"
+            if row.table == "doorbells":
+                came.append(str(device))
         raise ShardMoveRefused("the file was cut off")
 
 

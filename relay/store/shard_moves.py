@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
+from firmware.protocol.encoding import WireError, device_id_of, unb64u
 from firmware.protocol.events import EventBody, GuestGone, GuestLet, OwnerGone, Paired
 from relay.errors import ShardMoveRefused
 from relay.store import events as event_rows
@@ -102,14 +103,25 @@ class MovedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def is_whole(self) -> bool:
         """Return whether it has exactly its table's columns.
 
-        An account must be an owner's, and a claim one that any new doorbell may use.
+        An account must be an owner's, a claim one that any new doorbell may use, and a doorbell's
+        id that of its key.
         """
         if self.row.keys() != set(_TABLES[self.table].columns.keys()):
             return False
         if self.table == "claims":
             unset = ("used_ms", "device", "replaces", "shard", "from_shard")
             return all(self.row[name] is None for name in unset)
+        if self.table == "doorbells":
+            return _is_its_key(self.row["identity_key"], self.row["device"])
         return self.table != "accounts" or self.row["role"] == "owner"
+
+
+def _is_its_key(identity_key: object, device: object) -> bool:
+    """Return whether a doorbell's id is that of its key."""
+    try:
+        return isinstance(identity_key, str) and device_id_of(unb64u(identity_key)) == device
+    except WireError:
+        return False
 
 
 async def people_of_doorbells(tx: Transaction) -> dict[str, set[str]]:

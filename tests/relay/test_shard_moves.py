@@ -390,6 +390,13 @@ def in_shards(shard: Shard, folder: Path) -> Config:
         (lambda lines: [lines[0].replace(b'"b"', b'"c"'), *lines[1:]], "go to shard c"),
         (lambda lines: [lines[0], b"{}", *lines[1:]], "no file of moved"),
         (lambda lines: [lines[0], _admin(), *lines[1:]], "is no row"),
+        (
+            lambda lines: [
+                line.replace(b'"identity_key": "M', b'"identity_key": "N') for line in lines
+            ],
+            "is no row",
+        ),
+        (lambda lines: [_with_another_device(lines[0]), *lines[1:]], "one row of each doorbell"),
         (lambda _lines: [b"[" * 2_000_000], "over"),
     ],
 )
@@ -404,6 +411,12 @@ async def test_a_spoilt_file_changes_nothing(
     with pytest.raises(ShardMoveRefused, match=why):
         await b.moves.take(io.BytesIO(file))
     assert await b.doorbell(device) is None
+
+
+def _with_another_device(header: bytes) -> bytes:
+    named = json.loads(header)
+    named["devices"].append(id_of(ec.generate_private_key(ec.SECP256R1())))
+    return json.dumps(named).encode()
 
 
 def _admin() -> bytes:
