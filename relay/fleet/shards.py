@@ -257,6 +257,12 @@ class ShardMoves:
         here = directory.shard(self._shards.id)
         if here is None:
             raise ShardMoveRefused(f"the directory of shards doesn't list {self._shards.id}")
+        if here.relay_url != self._public_url:
+            raise ShardMoveRefused(
+                f"the directory of shards lists {self._shards.id} at {here.relay_url}, but "
+                f"public_url in relay.toml is {self._public_url}: a doorbell of that address would "
+                "be led nowhere"
+            )
         other: ListedShard | None = directory.shard(to)
         if other is None or other.state != "open" or to == self._shards.id:
             raise ShardMoveRefused(f"the directory of shards lists no other open shard {to}")

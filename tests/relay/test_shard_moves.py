@@ -432,6 +432,20 @@ def _admin() -> bytes:
     return json.dumps({"table": "accounts", "row": row}).encode()
 
 
+async def test_a_directory_with_another_address_of_this_shard_leads_nobody(
+    shards: tuple[Shard, Shard],
+) -> None:
+    """Seen to fail: its doorbells were given up, and held the relay for none of the directory."""
+    a, b = shards
+    device = await a.enrol()
+    one, other = directory_of(a, b).shards
+    listed_there = replace(one, relay_url="https://old.example")
+    directory = replace(directory_of(a, b), shards=(listed_there, other))
+    a.directory_path.write_bytes(a.signing.note(directory))
+    with pytest.raises(ShardMoveRefused, match=r"lists a at .*, but public_url"):
+        await moved(a, device)
+
+
 async def test_a_moved_doorbell_that_enrols_is_led_there(shards: tuple[Shard, Shard]) -> None:
     a, _ = shards
     device = await a.enrol()
