@@ -37,6 +37,8 @@ from relay.store.database import Database
 
 DAY_MS = 24 * 3600 * 1000
 MAX_LIST_BYTES = 64 * 1024
+ASK_OFTEN_MS = 3600 * 1000
+"""As firmware.enrolment.renewal.ARRIVE_FOR_S."""
 
 
 def make_directory(out: Path, shards: list[list[str]], *, number: int, days: int) -> None:
@@ -104,6 +106,7 @@ async def move_doorbells(
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                await asyncio.to_thread(_sync_folder, out.absolute().parent)
                 moved = await moves.move(
                     to, file, devices=chosen, has_claims=has_claims, signers=signers
                 )
@@ -129,7 +132,7 @@ async def take_doorbells(config: Config, file: Path) -> None:
             taken = await moves.take(opened)
     finally:
         await database.close()
-    print(f"{_in_words(taken)}: taken. Each doorbell comes by itself, within minutes.")
+    print(f"{_in_words(taken)}: taken. {_when_they_come(taken.moved_ms)}")
     problem = await _tell_relays(config, announce_taken_back)
     if problem:
         print(
@@ -214,6 +217,25 @@ def _moves(database: Database, config: Config) -> ShardMoves:
         public_url=config.public_url,
         clock=SystemClock(),
     )
+
+
+def _when_they_come(moved_ms: int) -> str:
+    """Return when doorbells come that were given up then: for an hour each asks each minute."""
+    if SystemClock().wall_ms() - moved_ms < ASK_OFTEN_MS:
+        return "Each doorbell comes by itself, within minutes."
+    return (
+        "They were moved more than an hour ago and ask less often by now: each doorbell comes by "
+        "itself within 12 hours, or when it is started again."
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _in_words(moved: Moved) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from msgspec.structs import replace
 
 from firmware.protocol.shards import arrival_secret
 from relay.base.clock import SystemClock
+from relay.cli import shard_commands
 from relay.cli.check import check
 from relay.cli.check_shards import check_shard_directory
-from relay.cli.shard_commands import check_directory
+from relay.cli.shard_commands import check_directory, move_doorbells, take_doorbells
 from relay.config.settings import Config, LogConfig, ShardsConfig
 from relay.errors import (
     ClaimReplayed,
@@ -444,6 +446,53 @@ async def test_a_directory_with_another_address_of_this_shard_leads_nobody(
     a.directory_path.write_bytes(a.signing.note(directory))
     with pytest.raises(ShardMoveRefused, match=r"lists a at .*, but public_url"):
         await moved(a, device)
+
+
+async def test_the_commands_carry_a_doorbell_over(
+    shards: tuple[Shard, Shard],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Seen to fail: the file's name wasn't synced; a doorbell moved hours ago came in minutes."""
+    a, b = shards
+    monkeypatch.setattr(shard_commands, "BROKER_S", 0.2)
+    devices = [await a.enrol(), await a.enrol()]
+    policy, out = tmp_path / "policy.txt", tmp_path / "moved.jsonl"
+    policy.write_bytes(a.signing.policy(b""))
+    synced, fsync = [], os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    for device in devices:
+        listed = tmp_path / "devices"
+        listed.write_text(device)
+        out.unlink(missing_ok=True)
+        await move_doorbells(
+            with_shards(a), "b", out, devices=listed, count=0, has_claims=False, policy=policy
+        )
+        assert tmp_path.stat().st_ino in synced[: synced.index(out.stat().st_ino)]
+        synced.clear()
+        if device == devices[1]:
+            earlier = SystemClock().wall_ms() - 2 * 3600 * 1000
+            out.write_bytes(with_time(out.read_bytes(), earlier))
+        await take_doorbells(with_shards(b), out)
+        said = capsys.readouterr().out
+        assert ("within minutes" in said) == (device == devices[0])
+        assert ("within 12 hours" in said) == (device == devices[1])
+
+
+def with_shards(shard: Shard) -> Config:
+    shards = ShardsConfig(id=shard.id, directory_path=shard.directory_path)
+    return replace(shard.config, shards=shards)
+
+
+def with_time(file: bytes, moved_ms: int) -> bytes:
+    first, rest = file.split(b"\n", 1)
+    return json.dumps(json.loads(first) | {"moved_ms": moved_ms}).encode() + b"\n" + rest
 
 
 async def test_a_moved_doorbell_that_enrols_is_led_there(shards: tuple[Shard, Shard]) -> None:
