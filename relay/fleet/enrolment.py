@@ -159,6 +159,8 @@ class EnrolmentService:
     ) -> None:
         """Revoke the doorbell whose place the new one takes, if its key agrees."""
         old = await fleet.get(tx, device)
+        if old is not None and old.shard is not None:
+            raise HeldElsewhere(old.shard)  # its owner asks for a replacement there
         signature = unb64u(request.replaced_signature or "")
         message = replacement_message(csr.identity_key)
         if old is None or not verify_p256(unb64u(old.identity_key), signature, message):

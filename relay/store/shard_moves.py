@@ -232,6 +232,7 @@ async def mark_moved(
         await fleet.revoke(tx, device, revoked_ms=now_ms)
         change = update(doorbells).where(doorbells.c.device == device)
         await tx.execute(change.values(shard=shard))
+        await fleet.drop_replacing_claims(tx, device)  # its owner asks for another there
     for secret_hash in secret_hashes:
         change = update(claims).where(claims.c.secret_hash == secret_hash)
         await tx.execute(change.values(shard=shard))

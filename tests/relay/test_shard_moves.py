@@ -9,9 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
+from firmware.protocol.claims import replacement_message
+from firmware.protocol.encoding import b64u
 from firmware.protocol.shards import arrival_secret
 from relay.base.clock import SystemClock
 from relay.cli import shard_commands
@@ -26,6 +30,7 @@ from relay.errors import (
     ShardMoveRefused,
     UnknownDoorbell,
 )
+from relay.fleet.claims import new_claim
 from relay.fleet.revocation import revoke
 from relay.store import fleet, people
 from tests.fakes.bus import RememberingBus
@@ -432,6 +437,38 @@ def _admin() -> bytes:
     }
     row |= {"suspended_ms": None, "suspended_by": None, "keep_event_days": None}
     return json.dumps({"table": "accounts", "row": row}).encode()
+
+
+async def test_a_moved_doorbell_is_replaced_where_it_is(shards: tuple[Shard, Shard]) -> None:
+    """Seen to fail: the old shard enrolled the new one, and the copied one lived on at the other.
+
+    With the claim deleted, too, and one that came by another way.
+    """
+    a, b = shards
+    device = await a.enrol()
+    new = ec.generate_private_key(ec.SECP256R1())
+    spki = new.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    signed = a.keys[device].sign(replacement_message(spki), ec.ECDSA(hashes.SHA256()))
+    signature = b64u(signed)
+    before = await replacing_claim(a, device)
+    await carry(a, b, device)
+    with pytest.raises(EnrolmentRefused, match="never gave out"):
+        await a.enrolling.enrol(enrolment_request(before, new, replaced_signature=signature))
+    after = await replacing_claim(a, device)
+    with pytest.raises(HeldElsewhere):
+        await a.enrolling.enrol(enrolment_request(after, new, replaced_signature=signature))
+
+
+async def replacing_claim(shard: Shard, device: str) -> str:
+    async with shard.database.begin() as tx:
+        claim = await new_claim(
+            tx,
+            relay_url=shard.config.public_url,
+            ca_sha256=shard.authority.sha256,
+            now_ms=SystemClock().wall_ms(),
+            replaces=device,
+        )
+    return claim.secret
 
 
 async def test_a_directory_with_another_address_of_this_shard_leads_nobody(
