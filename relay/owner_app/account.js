@@ -22,7 +22,6 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 
 /** @typedef {{token: string, owner: Owner, ends_ms?: number}} Account `ends_ms`: by this browser's clock; not known of one from an earlier version */
 /** @typedef {{why: "over" | "elsewhere", at_ms: number, name: string}} EndedSession one that nobody here ended: when this browser heard of it, and who was signed in */
-/** @typedef {{code: string, tried_ms: number, from_ms: number | null, refused?: string}} CreditCode when it was tried last, from when on it counts, and why the relay refused it */
 
 const ACCOUNT = "doorward.account";
 /** Where the account is that is signed in at the app's relay. */
@@ -146,11 +145,6 @@ export function isFirstTime(id) {
   if (localStorage.getItem(remembered("told", id)) !== null) return false;
   localStorage.setItem(remembered("told", id), "1");
   return true;
-}
-
-/** A partner's code that waits to be handed in. @param {Owner} owner @returns {CreditCode | null} */
-export function creditCode(owner) {
-  return readJson(remembered("credit-code", owner.credential_id));
 }
 
 /** A browser that had a key for notes before it had others keeps it. @param {Owner} owner */

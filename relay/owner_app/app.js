@@ -3,11 +3,10 @@
  * fragment. Pages are in views/, and which there are in routes.js.
  * @module
  */
-import { creditCode, forgetAccount, loadAccount, mayBeSignedIn, rememberEndedSession, saveAccount, useAccountAt } from "./account.js";
+import { forgetAccount, loadAccount, mayBeSignedIn, rememberEndedSession, remembered, saveAccount, useAccountAt } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
-import { followEmergencies } from "./emergency.js";
 import { Household } from "./household.js";
 import { icon } from "./icons.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, loadMoreWords, t, timeText } from "./i18n.js";
@@ -168,7 +167,7 @@ class App {
     household.addEventListener("contact", () => this.#banner());
     household.addEventListener("pressed", (event) => this.#announce(event));
     household.addEventListener("gone", (event) => this.#gone(household, event));
-    followEmergencies(household, this.following.signal, (match) => this.#tellEmergency(match));
+    household.addEventListener("matched", tellMatched, { signal: this.following.signal });
     this.household = household;
     this.ready = new LivePrefetch(household);
     this.pictures = new Pictures(household);
@@ -177,7 +176,7 @@ class App {
     void snapshot.restore(household);
     snapshot.keep(household, signal);
     household.follow(signal);
-    if (creditCode(owner) !== null) {
+    if (localStorage.getItem(remembered("credit-code", owner.credential_id)) !== null) {
       import("./credit_code.js").then((code) => code.handInKept(this.relay, owner)).catch((error) => console.warn("a code", error));
     }
   }
@@ -253,14 +252,6 @@ class App {
     );
   }
 
-  /** Once, and not again: it may be ignored like any other. @param {import("./decision_notes.js").Match} match */
-  #tellEmergency({ request_id, agency_name, is_example }) {
-    const link = h("a", { href: `#/requests/${request_id}` }, t("requests.read"));
-    const close = h("button", { class: "quiet", onclick: () => fill(element("asked")) }, t("banner.close"));
-    fill(element("asked"), h("div", { class: "banner asked", id: "emergency-asked" }, is_example && `${t("requests.example")}: `, t("banner.emergency", { agency: agency_name }), " ", link, close));
-    import("./calm_sound.js").then(({ playCalmly }) => playCalmly()).catch((error) => console.warn("no sound", error));
-  }
-
   /** @param {Event} pressed */
   #announce(pressed) {
     const told = /** @type {import("./event_groups.js").ReportedEvent} */ (/** @type {CustomEvent} */ (pressed).detail);
@@ -320,6 +311,14 @@ async function relayConfig(relay, url) {
     if (!(error instanceof Unreachable)) throw error;
     return JSON.parse(kept);
   });
+}
+
+/** An emergency calls for attention, once. @param {Event} event */
+function tellMatched(event) {
+  /** @type {import("./decision_notes.js").Match[]} */
+  const matches = /** @type {CustomEvent} */ (event).detail;
+  if (!matches.some((one) => one.is_emergency)) return;
+  import("./emergency.js").then(({ showEmergencies }) => showEmergencies(matches, element("asked"))).catch((error) => console.warn("emergency", error));
 }
 
 /** Says whose guest this is. @param {HTMLElement} place @param {{household: Household, left: AbortSignal}} context */

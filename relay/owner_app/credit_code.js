@@ -3,11 +3,11 @@
  * hands in. Before that the relay isn't told of it; afterwards neither of them has it.
  * @module
  */
-import { creditCode, remembered } from "./account.js";
+import { readJson, remembered } from "./account.js";
 import { ApiError } from "./api.js";
 
 /** @typedef {import("./account.js").Owner} Owner */
-/** @typedef {import("./account.js").CreditCode} CreditCode */
+/** @typedef {{code: string, tried_ms: number, from_ms: number | null, refused?: string}} CreditCode when it was tried last, from when on it counts, and why the relay refused it */
 /** @typedef {import("./api.js").Relay} Relay */
 /** @typedef {{state: "missing" | "waiting" | "ready" | "used", from_ms: number | null, codes: string[]}} Standing */
 /** @typedef {"counted" | "waits"} HandedIn */
@@ -62,6 +62,11 @@ export async function handInKept(relay, owner) {
 function refuse(owner, why) {
   rememberCreditCode(owner, null);
   throw new CodeRefused(why);
+}
+
+/** A partner's code that waits to be handed in. @param {Owner} owner @returns {CreditCode | null} */
+export function creditCode(owner) {
+  return readJson(remembered("credit-code", owner.credential_id));
 }
 
 /** @param {Owner} owner @param {CreditCode | null} kept null: it is forgotten */

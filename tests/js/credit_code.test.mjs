@@ -12,8 +12,7 @@ globalThis.localStorage = {
 };
 
 const { ApiError, Unreachable } = await import("../../relay/owner_app/api.js");
-const { creditCode } = await import("../../relay/owner_app/account.js");
-const { CodeRefused, handIn, handInKept } = await import("../../relay/owner_app/credit_code.js");
+const { CodeRefused, creditCode, handIn, handInKept } = await import("../../relay/owner_app/credit_code.js");
 
 const owner = { credential_id: "Y3JlZA", name: "Ada" };
 const codes = ["AUTUMN", "SPRING-26"];

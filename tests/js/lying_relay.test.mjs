@@ -9,7 +9,7 @@ import { nameOf } from "../../relay/owner_app/door_names.js";
 import { comparedKeys, decisionsOn, isFirstTime } from "../../relay/owner_app/account.js";
 import { rememberDecision } from "../../relay/owner_app/sent_decisions.js";
 import { holdsOf, settingsOf } from "../../relay/owner_app/decision_notes.js";
-import { followEmergencies } from "../../relay/owner_app/emergency.js";
+import { newEmergencies } from "../../relay/owner_app/emergency.js";
 import { Household } from "../../relay/owner_app/household.js";
 import { useCatalog } from "../../relay/owner_app/i18n.js";
 import { compare } from "../../relay/owner_app/request_comparison.js";
@@ -185,7 +185,7 @@ test("a request that is told again is one, and a reminder is said so", async () 
 test("an emergency is called for once, and only while it is fresh", async () => {
   const { household, doorbell, carry } = await home();
   const called = [];
-  followEmergencies(household, new AbortController().signal, ({ request_digest }) => called.push(request_digest));
+  household.addEventListener("matched", ({ detail }) => called.push(...newEmergencies(detail).map(({ request_digest }) => request_digest)));
   const now = { told_ms: Date.now() };
   const emergency = { ...MATCHED, is_emergency: true };
   await carry(await doorbell.signed(doorbell.note(told({ ...emergency, request_digest: "old" }))));

@@ -2,8 +2,7 @@
  * The field for a partner's code, folded where one pairs or joins, and its own page in the settings.
  * @module
  */
-import { creditCode } from "../account.js";
-import { CodeRefused, handIn, rememberCreditCode } from "../credit_code.js";
+import { CodeRefused, creditCode, handIn, rememberCreditCode } from "../credit_code.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { guarded } from "./parts.js";
@@ -64,7 +63,7 @@ function codeForm({ relay, household }) {
   return h("div", {}, kept, form, place);
 }
 
-/** @param {import("../account.js").CreditCode} kept */
+/** @param {import("../credit_code.js").CreditCode} kept */
 function keptWords({ code, from_ms, refused }) {
   if (refused) return h("p", {}, t("credit.refused", { code }), " ", refusal(refused));
   if (from_ms === null) return h("p", {}, t("credit.waits", { code }));
