@@ -43,6 +43,7 @@ async def test_an_owner_chooses_fewer_days_and_what_is_older_goes(tmp_path: Path
         await page.click("#retention-again")
         days = page.get_by_label("Keep them for")
         await expect(days).to_have_value("")
+        await expect(days).to_be_focused()
         await expect(page.locator("#retention-said [role=alert]")).to_have_count(0)
         assert await days.locator("option").all_inner_texts() == [
             "30 days",
@@ -51,6 +52,10 @@ async def test_an_owner_chooses_fewer_days_and_what_is_older_goes(tmp_path: Path
             "As long as this relay: 180 days",
         ]
 
+        await days.select_option("180")  # a relay that deletes by month keeps more by itself
+        await page.click("#save-retention")
+        await page.click("#retention-sure button[value=no]")
+        assert await chosen(home) is None
         await days.select_option("30")
         await page.click("#save-retention")
         await page.click("#retention-sure button[value=no]")
@@ -67,5 +72,7 @@ async def test_an_owner_chooses_fewer_days_and_what_is_older_goes(tmp_path: Path
         assert {old.id, new.id} & await stored(home) == {new.id}
         await days.select_option("")  # which deletes nothing: nobody is asked
         await page.click("#save-retention")
-        await expect(page.locator("#retention-saved")).to_be_visible()
+        await expect(page.locator("#retention-saved")).to_have_text(
+            "Saved. They go after 180 days, or up to a month later."
+        )
         assert await chosen(home) is None

@@ -56,9 +56,19 @@ class RetentionForm {
       if (!left.aborted) this.#draw(now);
     } catch (error) {
       if (left.aborted) return;
-      fill(this.place, h("div", { class: "actions" }, h("button", { type: "button", id: "retention-again", onclick: () => void this.#load() }, t("error.again"))));
+      fill(this.place, h("div", { class: "actions" }, h("button", { type: "button", id: "retention-again", onclick: () => void this.#again() }, t("error.again"))));
       fill(this.said, problem(error));
     }
+  }
+
+  /** Whoever pressed the button stays where it was. */
+  async #again() {
+    await this.#load();
+    if (!this.context.left.aborted) this.#focus();
+  }
+
+  #focus() {
+    /** @type {HTMLElement | null} */ (this.place.querySelector("select, button"))?.focus();
   }
 
   /** @param {Retention} now */
@@ -79,7 +89,8 @@ class RetentionForm {
       button.disabled = wanted() === chosen;
     });
     const save = guarded(this.said, async () => {
-      if (await this.#isSure(chosen ?? most_days, wanted())) await this.#save({ ...now, days: wanted() });
+      // Where nothing is chosen the relay may keep a month more than it says.
+      if (await this.#isSure(chosen ?? Infinity, wanted())) await this.#save({ ...now, days: wanted() });
     });
     fill(
       this.place,
@@ -109,7 +120,8 @@ class RetentionForm {
   async #save(wanted) {
     await this.context.relay.put("account/events", { days: wanted.days });
     this.#draw(wanted);
-    fill(this.said, h("p", { class: "ok", id: "retention-saved", role: "status" }, t("retention.saved")));
-    this.place.querySelector("select")?.focus(); // the button has nothing to save any more
+    const said = wanted.days === null ? t("retention.saved_usual", { count: wanted.most_days }) : t("retention.saved");
+    fill(this.said, h("p", { class: "ok", id: "retention-saved", role: "status" }, said));
+    this.#focus(); // the button has nothing to save any more
   }
 }
