@@ -84,7 +84,7 @@ class App {
   start() {
     const account = loadAccount();
     if (account !== null) this.#enter(account.token, account.owner);
-    else void forgetWorkerStore();
+    else void forgetWorkerStore(this.relayUrl);
     this.installed.addEventListener("newer", () => this.#banner());
     this.installed.listen();
     addEventListener("hashchange", () => this.#moved());

@@ -5,7 +5,7 @@
  */
 import { NoOwnWord, sendOrder } from "./orders.js";
 import { b64u, unb64u } from "./vendor/protocol/encoding.js";
-import { browserOf, forgetPush, readWorkerStore, readPush, relayOf, writePush } from "./worker_store.js";
+import { browserOf, forgetPush, readPush, relayOf, writePush } from "./worker_store.js";
 
 /** @typedef {import("./api.js").Relay} Relay */
 /** @typedef {import("./vendor/protocol/documents.js").SetPush} SetPush */
@@ -13,20 +13,21 @@ import { browserOf, forgetPush, readWorkerStore, readPush, relayOf, writePush } 
 /** @typedef {import("./worker_store.js").KnownDoorbell} KnownDoorbell */
 /** @typedef {import("./worker_store.js").PushChoice} PushChoice */
 /** @typedef {import("./worker_store.js").PushState} PushState */
-/** @typedef {{relay: Relay, registration: ServiceWorkerRegistration, browser: BrowserHere, doorbells: KnownDoorbell[]}} PushParties */
+/** @typedef {{relay: Relay, relayUrl: string, registration: ServiceWorkerRegistration, browser: BrowserHere, doorbells: KnownDoorbell[]}} PushParties */
 /** @typedef {{doorbell: KnownDoorbell, error: unknown}} Missed a doorbell that couldn't be told */
 
 /** This browser gave a subscription without what a doorbell needs to encrypt for it. */
 export class NoPushKeys extends Error {}
 
 /**
- * Turns notifications on, or changes what is told. The browser's permission must be there.
+ * Turns notifications on, or changes what is told. The browser's permission must be there. They end
+ * at another relay: a browser has one subscription, which is for one relay's key.
  * If no doorbell takes it, nothing is on, and the first one's reason is thrown.
  * @param {PushParties} parties @param {PushChoice} choice
  * @returns {Promise<Missed[]>} doorbells that will be told later
  */
 export async function turnOn(parties, choice) {
-  const before = await readPush();
+  const before = await readPush(parties.relayUrl);
   if (parties.doorbells.length > 0 && !parties.doorbells.some(isSure)) throw new NoOwnWord("no doorbell's own key is known");
   const subscription = await subscribe(parties, hasStale(parties, before));
   const { told, missed } = await tellDoorbells(parties, parties.doorbells, subscription, choice);
@@ -35,13 +36,13 @@ export async function turnOn(parties, choice) {
     throw missed[0].error;
   }
   await tellRelay(parties, subscription);
-  await writePush({ ...choice, endpoint: subscription.endpoint, told, snoozed: before?.snoozed ?? {} });
+  await writePush(parties.relayUrl, { ...choice, endpoint: subscription.endpoint, told, snoozed: before?.snoozed ?? {} });
   return missed;
 }
 
 /** Turns them off; the relay and the push service forget this browser, and the doorbells too. @param {PushParties} parties */
-export async function turnOff({ relay, registration, browser, doorbells }) {
-  await forgetPush();
+export async function turnOff({ relay, relayUrl, registration, browser, doorbells }) {
+  await forgetPush(relayUrl);
   const subscription = await registration.pushManager.getSubscription();
   const ending = doorbells.map((doorbell) => sendOrder(relay, browser, doorbell, { type: "end_push" }));
   const done = await Promise.allSettled([
@@ -59,17 +60,17 @@ export async function turnOff({ relay, registration, browser, doorbells }) {
  * @param {PushParties} parties
  */
 export async function keepUp(parties) {
-  const state = await readPush();
+  const state = await readPush(parties.relayUrl);
   if (state === undefined) return;
   const isStale = hasStale(parties, state);
   const subscription = await subscribe(parties, isStale);
   const isSame = !isStale && subscription.endpoint === state.endpoint;
   const waiting = parties.doorbells.filter((one) => isSure(one) && (!isSame || state.told[one.device] === undefined));
-  if (isSame && waiting.length === 0) return;
+  if (isSame && waiting.length === 0 && state.relay_url !== undefined) return;
   if (!isSame) await tellRelay(parties, subscription);
   const { told } = await tellDoorbells(parties, waiting, subscription, state);
   const known = isSame ? state.told : {};
-  await writePush({ ...state, endpoint: subscription.endpoint, told: { ...known, ...told } });
+  await writePush(parties.relayUrl, { ...state, endpoint: subscription.endpoint, told: { ...known, ...told } });
 }
 
 /**
@@ -77,7 +78,7 @@ export async function keepUp(parties) {
  * clock may be wrong. Resolves with the doorbells that weren't reached.
  * @param {PushParties} parties @param {number} minutes @returns {Promise<Missed[]>}
  */
-export async function snooze({ relay, browser, doorbells }, minutes) {
+export async function snooze({ relay, relayUrl, browser, doorbells }, minutes) {
   /** @type {Record<string, number>} */
   const until = {};
   /** @type {Missed[]} */
@@ -88,17 +89,19 @@ export async function snooze({ relay, browser, doorbells }, minutes) {
     else until[doorbells[i].device] = minutes === 0 ? 0 : Date.now() + minutes * 60_000;
   });
   if (missed.length > 0 && missed.length === doorbells.length) throw missed[0].error;
-  const state = await readPush();
-  if (state !== undefined) await writePush({ ...state, snoozed: { ...state.snoozed, ...until } });
+  const state = await readPush(relayUrl);
+  if (state !== undefined) await writePush(relayUrl, { ...state, snoozed: { ...state.snoozed, ...until } });
   return missed;
 }
 
-/** In the worker: the push service wants another subscription. @param {ServiceWorkerRegistration} registration */
-export async function renewSubscription(registration) {
-  const book = await readWorkerStore();
+/**
+ * In the worker: the push service wants another subscription.
+ * @param {ServiceWorkerRegistration} registration @param {import("./worker_store.js").Book | undefined} book of the relay where they are on
+ */
+export async function renewSubscription(registration, book) {
   if (book === undefined) return;
   const browser = await browserOf(book);
-  await keepUp({ relay: relayOf(book), registration, browser, doorbells: book.doorbells });
+  await keepUp({ relay: relayOf(book), relayUrl: book.relay_url, registration, browser, doorbells: book.doorbells });
 }
 
 /** @param {KnownDoorbell} doorbell */

@@ -21,9 +21,9 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
   const relay = new Relay(relayUrl); // the app's own is somebody else's soon
   relay.token = book.token;
   try {
-    const hasPush = (await readPush()) !== undefined;
+    const hasPush = (await readPush(relayUrl)) !== undefined;
     household.book.close();
-    await Promise.all([forgetWorkerStore(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id, relay.base)]);
+    await Promise.all([forgetWorkerStore(relayUrl), snapshot.forget(book.credential_id), forgetNotes(book.credential_id, relay.base)]);
     if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
     (await import("./feed_place.js")).forgetFeed(book.credential_id);

@@ -56,7 +56,7 @@ export class WorkerRegistration extends EventTarget {
     const { serviceWorker } = navigator;
     const isFirst = serviceWorker.controller === null;
     serviceWorker.addEventListener("message", ({ data }) => {
-      if (data?.type === "open" && /^#\/[a-z0-9/]*$/.test(data.hash)) location.hash = data.hash;
+      if (data?.type === "open" && /^#\/[a-z0-9/]*(\?relay=[\w%.-]+)?$/.test(data.hash)) location.hash = data.hash;
     });
     serviceWorker.addEventListener("controllerchange", () => {
       if (this.isReloading) location.reload();
@@ -143,7 +143,7 @@ export class WorkerRegistration extends EventTarget {
     const { registration } = this;
     if (registration === null || !canNotify(registration)) return null;
     if (!(await isActive(registration))) return null;
-    return { relay, registration, browser: await browserOf(book), doorbells: book.doorbells };
+    return { relay, relayUrl: book.relay_url, registration, browser: await browserOf(book), doorbells: book.doorbells };
   }
 
   /** @param {ServiceWorkerRegistration} registration */

@@ -1,6 +1,7 @@
 /**
- * The service worker's data in the browser's key store: the relay's address and token, the
- * doorbells with their trusted keys, the language, and the notification settings.
+ * The service worker's data in the browser's key store: of each relay its address and token, the
+ * doorbells with their trusted keys, and the language; and the notification settings. A browser
+ * has one subscription, so notifications are on at one relay.
  *
  * Pages write it, from what they check themselves; the worker reads it. Signing out forgets it.
  * No private key is here: the worker uses the browser's own, which can't be read out.
@@ -16,39 +17,60 @@ import { browserIdOf, browserKeysOf } from "./vendor/protocol/browsers.js";
 /** @typedef {{relay_url: string, token: string, credential_id: string, doorbells: KnownDoorbell[], language: string, locale: string}} Book */
 /** @typedef {import("./vendor/protocol/documents.js").PushKind[]} Kinds */
 /** @typedef {{kinds: Kinds, quiet: QuietHours | null, summary: import("./vendor/protocol/documents.js").DailyTime | null, silent_after_minutes: number | null}} PushChoice */
-/** @typedef {PushChoice & {endpoint: string, told: Record<string, string>, snoozed: Record<string, number>}} PushState `told`: the doorbells that know it, for this endpoint, with the key that it was sealed to; `snoozed`: until when by this clock, a doorbell */
+/** @typedef {PushChoice & {endpoint: string, told: Record<string, string>, snoozed: Record<string, number>, relay_url?: string}} PushState `told`: the doorbells that know it, for this endpoint, with the key that it was sealed to; `snoozed`: until when by this clock, a doorbell; `relay_url`: where they are on, written here */
 /** @typedef {{id: string, pairs: BrowserPairs}} BrowserHere */
 
+const BOOKS = "worker:books";
+/** The book of an earlier version, which had one. */
 const BOOK = "worker:book";
 const PUSH = "worker:push";
 
-/** @returns {Promise<Book | undefined>} */
-export function readWorkerStore() {
-  return readKey(BOOK);
+/** @returns {Promise<Record<string, Book>>} by their relays */
+export async function readWorkerStores() {
+  const before = await readKey(BOOK);
+  return (await readKey(BOOKS)) ?? (before ? { [before.relay_url]: before } : {});
 }
 
 /** @param {Book} book */
 export function writeWorkerStore(book) {
-  return writeKey(BOOK, book);
+  return changeStores((books) => (books[book.relay_url] = book));
 }
 
-/** @returns {Promise<PushState | undefined>} nothing while notifications are off */
-export function readPush() {
+/** What is on at this relay, or was before it was noted where. @param {string} relay @returns {Promise<PushState | undefined>} nothing while notifications are off */
+export async function readPush(relay) {
+  const state = await readAnyPush();
+  return (state?.relay_url ?? relay) === relay ? state : undefined;
+}
+
+/** @returns {Promise<PushState | undefined>} */
+export function readAnyPush() {
   return readKey(PUSH);
 }
 
-/** @param {PushState} state */
-export function writePush(state) {
-  return writeKey(PUSH, state);
+/** They are on here from now on, and nowhere else. @param {string} relay @param {PushState} state */
+export function writePush(relay, state) {
+  return writeKey(PUSH, { ...state, relay_url: relay });
 }
 
-export function forgetPush() {
-  return deleteKey(PUSH);
+/** @param {string} relay */
+export async function forgetPush(relay) {
+  if (await readPush(relay)) await deleteKey(PUSH);
 }
 
-export async function forgetWorkerStore() {
-  await deleteKey(BOOK);
-  await deleteKey(PUSH);
+/** @param {string} relay what is of another one stays */
+export async function forgetWorkerStore(relay) {
+  await changeStores((books) => delete books[relay]);
+  await forgetPush(relay);
+}
+
+/** @param {(books: Record<string, Book>) => void} change */
+function changeStores(change) {
+  return navigator.locks.request(BOOKS, async () => {
+    const books = await readWorkerStores();
+    change(books);
+    await writeKey(BOOKS, books);
+    await deleteKey(BOOK);
+  });
 }
 
 /** @param {Book} book */

@@ -30,13 +30,13 @@ from tests.relay.http_world import OWNER_ORIGIN
 
 PICTURE_WIDTH = 320
 HAS_BOOK = """async () => {
-  const { readWorkerStore } = await import("/worker_store.js");
-  return (await readWorkerStore()) !== undefined;
+  const { readWorkerStores } = await import("/worker_store.js");
+  return Object.keys(await readWorkerStores()).length > 0;
 }"""
 KNOWS_KEY = "(device) => localStorage.getItem(`doorward.doorbell.${device}`) !== null"
 HAS_NO_BOOK = """async () => {
-  const { readWorkerStore, readPush } = await import("/worker_store.js");
-  return (await readWorkerStore()) === undefined && (await readPush()) === undefined;
+  const { readWorkerStores, readAnyPush } = await import("/worker_store.js");
+  return Object.keys(await readWorkerStores()).length === 0 && (await readAnyPush()) === undefined;
 }"""
 
 

@@ -121,8 +121,10 @@ async def test_a_doorbell_that_was_away_is_told_when_it_is_back(tmp_path: Path) 
         await home.turn_on()
         home.at.here.browsers.set_push(home.at.owner.browser.id, None)
         await home.at.page.evaluate(
-            """() => import("/worker_store.js").then(async ({ readPush, writePush }) =>
-                 writePush({ ...(await readPush()), told: {} }))"""
+            """() => import("/worker_store.js").then(async ({ readAnyPush, writePush }) => {
+                 const push = await readAnyPush();
+                 await writePush(push.relay_url, { ...push, told: {} });
+               })"""
         )
         await home.ready()
         await eventually(lambda: home.enrolled().push is not None)

@@ -102,7 +102,7 @@ for (const [what, [posts, how]] of Object.entries(UNTOLD)) {
 test("who signed out is told nothing, and nothing is asked", async () => {
   const { worker, asked, wake } = await phone([post("a")]);
   const { forgetWorkerStore } = await import("../../relay/owner_app/worker_store.js");
-  await forgetWorkerStore();
+  await forgetWorkerStore("http://relay.test");
   await wake();
   assert.deepEqual([worker.shown.size, asked], [0, []]);
 });

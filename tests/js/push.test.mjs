@@ -44,7 +44,7 @@ async function browser() {
   };
   const bell = { device: DOOR, name: "Door", identity_key: "key", sealing_key: await keyOf(evil) };
   const household = { forged: new Set(), doorbells: [bell], doorbell: () => bell, relay, owner: { credential_id: "c" } };
-  const parties = () => ({ relay, registration: { pushManager }, browser: { id: "b", pairs: { session } }, doorbells: workerStoreOf(household, "http://r").doorbells });
+  const parties = () => ({ relay, relayUrl: "http://r", registration: { pushManager }, browser: { id: "b", pairs: { session } }, doorbells: workerStoreOf(household, "http://r").doorbells });
   /** The doorbell's first note names its key; the relay has to name the same one then. */
   const note = async () => {
     bell.sealing_key = await keyOf(own);
@@ -57,8 +57,8 @@ async function browser() {
 test("no secret goes to a key that is just the relay's word, and nothing is turned on", async () => {
   const { parties, carried, service } = await browser();
   await assert.rejects(turnOn(parties(), CHOICE), NoOwnWord);
-  assert.deepEqual([carried, service.count, await readPush()], [[], 0, undefined]);
-  await writePush({ ...CHOICE, endpoint: "", told: {}, snoozed: {} });
+  assert.deepEqual([carried, service.count, await readPush("http://r")], [[], 0, undefined]);
+  await writePush("http://r", { ...CHOICE, endpoint: "", told: {}, snoozed: {} });
   await keepUp(parties());
   assert.deepEqual(carried, []);
 });
@@ -68,14 +68,25 @@ test("once the doorbell has named its key it is told, and with which key is kept
   await note();
   assert.deepEqual(await turnOn(parties(), CHOICE), []);
   assert.match(await readBy(own), /set_push/);
-  assert.deepEqual((await readPush()).told, { [DOOR]: bell.sealing_key });
+  assert.deepEqual((await readPush("http://r")).told, { [DOOR]: bell.sealing_key });
+});
+
+test("turned on at another relay they are off at the first: a browser has one subscription", async () => {
+  const { parties, note } = await browser();
+  await note();
+  await writePush("http://first", { ...CHOICE, endpoint: "", told: {}, snoozed: {} });
+  assert.equal(await readPush("http://r"), undefined);
+  await keepUp(parties());
+  assert.notEqual(await readPush("http://first"), undefined); // a visit changes nothing
+  await turnOn(parties(), CHOICE);
+  assert.deepEqual([await readPush("http://first"), (await readPush("http://r")).kinds], [undefined, CHOICE.kinds]);
 });
 
 test("a secret that was told to the relay's key is of no use any more: there is another one", async () => {
   const { parties, note, carried, service, bell } = await browser();
   const { registration } = parties();
   const { endpoint } = await registration.pushManager.subscribe({ applicationServerKey: new Uint8Array(3).buffer });
-  await writePush({ ...CHOICE, endpoint, told: { [DOOR]: bell.sealing_key }, snoozed: {} });
+  await writePush("http://r", { ...CHOICE, endpoint, told: { [DOOR]: bell.sealing_key }, snoozed: {} });
   await note();
   await keepUp(parties());
   assert.deepEqual([carried.length, service.count, service.known.endpoint], [1, 2, "https://push.example/2"]);

@@ -5,8 +5,10 @@
 import assert from "node:assert/strict";
 import test, { mock } from "node:test";
 
+import { deleteKey, writeKey } from "../../relay/owner_app/vendor/browser/key_store.js";
 import { canonical } from "../../relay/owner_app/vendor/protocol/encoding.js";
-import { writePush, writeWorkerStore } from "../../relay/owner_app/worker_store.js";
+import { forgetWorkerStore, readPush, writePush, writeWorkerStore } from "../../relay/owner_app/worker_store.js";
+import { storeOf, storeOfPush, pageAt } from "../../relay/owner_app/worker/stores.js";
 import { Pushed } from "../../relay/owner_app/worker/pushed.js";
 import { isQuietAt } from "../../relay/owner_app/worker/quiet.js";
 import { notificationWorker } from "../fakes/notification_worker.mjs";
@@ -90,6 +92,66 @@ test("an emergency elsewhere says so, in Swedish too", async () => {
   const { worker, take, says } = await phone({ language: "sv" });
   await take(says({ type: "emergency", is_here: false }));
   assert.match(worker.only().body, /^På annat håll i staden\./);
+});
+
+// --- several relays ---
+
+const ELSEWHERE = "ccddefghijklmnopqrst";
+
+/** Somebody who went to another home in this browser. @param {string[]} devices of that one */
+async function twoHomes(devices) {
+  const home = await phone();
+  const doorbells = devices.map((device) => ({ device, name: "Cabin", identity_key: "AAAA", sealing_key: "AAAA", is_own_word: true }));
+  await writeWorkerStore({ relay_url: "http://b.test", token: "t", credential_id: "c", doorbells, language: "en", locale: "en-GB" });
+  return home;
+}
+
+test("a ring of each home is shown, whichever is open, and leads to its own relay", async () => {
+  clockAt();
+  const home = await twoHomes([ELSEWHERE]);
+  await ring(home);
+  assert.match(home.worker.only().body, /Front door/);
+  const { device, relay } = home.worker.only().data;
+  assert.equal(await pageAt(`#/live/${device}`, relay), `#/live/${DOOR}?relay=http%3A%2F%2Frelay.test`);
+  home.worker.only().close();
+  await ring(home, { device: ELSEWHERE });
+  assert.match(home.worker.only().body, /Cabin/);
+});
+
+test("signing out of one home leaves the other's rings on", async () => {
+  clockAt();
+  const home = await twoHomes([ELSEWHERE]);
+  await writePush("http://relay.test", { kinds: ["pressed"] });
+  await forgetWorkerStore("http://b.test");
+  await ring(home);
+  assert.match(home.worker.only().body, /Front door/);
+  assert.equal((await storeOfPush()).relay_url, "http://relay.test");
+  assert.notEqual(await readPush("http://relay.test"), undefined);
+  home.worker.only().close();
+  await ring(home, { device: ELSEWHERE });
+  assert.equal(home.worker.shown.size, 0);
+});
+
+test("of a doorbell that moved, the relay counts where notifications are on", async () => {
+  await twoHomes([DOOR]);
+  await writePush("http://b.test", { kinds: ["pressed"] });
+  assert.equal((await storeOf(DOOR)).relay_url, "http://b.test");
+});
+
+test("where there is one home, a notification names no relay", async () => {
+  await phone();
+  assert.equal(await pageAt("#/", "http://relay.test"), "#/");
+});
+
+test("what an earlier version of the app kept is read", async () => {
+  await phone();
+  await forgetWorkerStore("http://relay.test");
+  await writeKey("worker:book", { relay_url: "http://relay.test", doorbells: [{ device: DOOR }] });
+  await writeKey("worker:push", { kinds: ["pressed"] });
+  // as it is after the update, before any page was opened
+  await deleteKey("worker:books");
+  assert.equal((await storeOf(DOOR)).relay_url, "http://relay.test");
+  assert.equal((await storeOfPush()).relay_url, "http://relay.test");
 });
 
 // --- rings ---
@@ -245,7 +307,7 @@ test("in quiet hours it makes no sound", async () => {
   clockAt();
   const { worker, take, says } = await phone();
   const quiet = { from_minute: 0, to_minute: 0, time_zone: "UTC" };
-  await writePush({ kinds: [], quiet, summary: null, silent_after_minutes: 15, endpoint: "", told: {}, snoozed: {} });
+  await writePush("http://relay.test", { kinds: [], quiet, summary: null, silent_after_minutes: 15, endpoint: "", told: {}, snoozed: {} });
   await take(says(SILENT, { time_ms: NOW - 20 * MINUTE }));
   assert.equal(worker.sounds, 0);
 });

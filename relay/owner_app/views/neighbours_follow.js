@@ -28,7 +28,7 @@ export async function followPage(context) {
   const [districts, membership, following] = await Promise.all([feed.districts(), feed.membership(), context.relay.get("feed/following").then(followingOf)]);
   if (districts.length === 0) return { title, body: [empty(t("neighbours.no_districts"), { icon: "neighbours" })] };
   const district = districts.find(({ id }) => id === membership);
-  const isPushOn = (await readPush()) !== undefined;
+  const isPushOn = (await readPush(context.relayUrl)) !== undefined;
   return {
     title,
     body: [

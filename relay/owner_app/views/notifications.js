@@ -12,7 +12,7 @@ import { t, timeText } from "../i18n.js";
 import { NoOwnWord } from "../orders.js";
 import { NoPushKeys, turnOff, turnOn } from "../push.js";
 import { nowMs } from "../town_time.js";
-import { readPush, writeWorkerStore } from "../worker_store.js";
+import { readAnyPush, readPush, writeWorkerStore } from "../worker_store.js";
 import { isNotEnrolled } from "./live_refusal.js";
 import { obstacle } from "./notifications_hint.js";
 import { phonesSection } from "./notifications_phones.js";
@@ -50,11 +50,13 @@ async function show(context, place, said) {
   const book = workerStoreOf(household, relayUrl);
   const parties = inTheWay === null ? await installed.parties(household, book).catch(() => null) : null;
   if (parties === null) return fill(place, blocked(inTheWay ?? "failed", () => show(context, place)));
-  const state = await readPush();
+  const state = await readPush(relayUrl);
+  const elsewhere = state === undefined ? (await readAnyPush())?.relay_url : undefined;
   fill(
     place,
     said && h("p", { class: "notice", role: "status", id: "push-said" }, said),
     h("p", { class: state === undefined ? "state" : "state on", "data-testid": "push-state" }, t(state === undefined ? "push.is_off" : "push.is_on")),
+    elsewhere !== undefined && h("p", { class: "notice", id: "push-elsewhere" }, t("push.elsewhere", { relay: new URL(elsewhere).host })),
     state !== undefined && pauseSection(parties, state),
     form(context, place, parties, state),
   );

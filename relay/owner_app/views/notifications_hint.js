@@ -16,7 +16,7 @@ const NO_HINT = "doorward.no-push-hint";
  * One line on the first page, until notifications are on or the owner doesn't want to hear of it.
  * @param {Context} context
  */
-export function notificationsHint({ installed, household, left }) {
+export function notificationsHint({ installed, household, relayUrl, left }) {
   const place = h("div");
   const dismiss = () => {
     localStorage.setItem(NO_HINT, "1");
@@ -25,7 +25,7 @@ export function notificationsHint({ installed, household, left }) {
   const look = async () => {
     await installed.whenReady;
     const canAsk = obstacle(installed.registration) === null && household.doorbells.length > 0;
-    if (!canAsk || localStorage.getItem(NO_HINT) !== null || (await readPush()) !== undefined) return fill(place);
+    if (!canAsk || localStorage.getItem(NO_HINT) !== null || (await readPush(relayUrl)) !== undefined) return fill(place);
     const link = h("a", { class: "button", id: "notify-me", href: "#/settings/notifications" }, t("push.hint_yes"));
     const no = h("button", { class: "quiet", id: "no-push-hint", onclick: dismiss }, t("push.hint_no"));
     fill(place, h("div", { class: "push-hint" }, h("p", {}, t("push.hint")), h("div", { class: "actions" }, link, no)));

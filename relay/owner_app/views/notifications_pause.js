@@ -25,7 +25,7 @@ export function pauseSection(parties, state) {
   const set = (/** @type {number} */ minutes) =>
     guarded(problems, async () => {
       await snooze(parties, minutes);
-      draw(await readPush(), minutes === 0);
+      draw(await readPush(parties.relayUrl), minutes === 0);
     });
   /** @param {PushState | undefined} now @param {boolean} [hasEnded] */
   const draw = (now, hasEnded) => {

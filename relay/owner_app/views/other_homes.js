@@ -8,7 +8,6 @@ import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { chooseRelay } from "../relays.js";
 import * as snapshot from "../snapshot.js";
-import { forgetWorkerStore } from "../worker_store.js";
 
 /** @param {import("../app.js").Context} context @returns {HTMLElement | null} null: there is one relay */
 export function otherHomes({ relays, relayUrl, household }) {
@@ -16,7 +15,7 @@ export function otherHomes({ relays, relayUrl, household }) {
   if (others.length === 0) return null;
   const go = async (/** @type {string} */ relay) => {
     // What this browser keeps to open without a network is of the relay that is left.
-    await Promise.all([forgetWorkerStore(), household && snapshot.forget(household.owner.credential_id)]);
+    if (household !== null) await snapshot.forget(household.owner.credential_id);
     chooseRelay(relays, relay);
     location.hash = "#/";
     location.reload();

@@ -9,6 +9,7 @@
 import { renewSubscription } from "../push.js";
 import * as hpke from "../vendor/hpke.js";
 import { useHpke } from "../vendor/protocol/sealing.js";
+import { storeOfPush, pageAt } from "./stores.js";
 import { Pushed } from "./pushed.js";
 import { RingOrders } from "./ring_orders.js";
 import { Shell } from "./shell.js";
@@ -34,13 +35,13 @@ export function listen(list) {
   });
   worker.addEventListener("push", (event) => event.waitUntil(pushed.take(event.data?.text() ?? "")));
   worker.addEventListener("notificationclick", (event) => {
-    const { device, hash = device ? `#/live/${device}` : "#/" } = event.notification.data ?? {};
+    const { device, relay, hash = device ? `#/live/${device}` : "#/" } = event.notification.data ?? {};
     const { action } = event;
     if (action === "reply" || action === "snooze") event.waitUntil(orders.give(event.notification, action));
     else {
       event.notification.close();
-      event.waitUntil(openApp(worker.clients, registration.scope, hash));
+      event.waitUntil(pageAt(hash, relay).then((at) => openApp(worker.clients, registration.scope, at)));
     }
   });
-  worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renewSubscription(registration)));
+  worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(storeOfPush().then((book) => renewSubscription(registration, book))));
 }

@@ -25,9 +25,10 @@ const CHECK_IN_MS = 10 * MINUTE_MS;
 const SILENT_LIFE_MS = 120 * MINUTE_MS;
 
 export class Notices {
-  /** @param {ServiceWorkerRegistration} registration */
-  constructor(registration) {
+  /** @param {ServiceWorkerRegistration} registration @param {string} relay where the doorbell is */
+  constructor(registration, relay) {
     this.registration = registration;
+    this.relay = relay;
   }
 
   /** @param {Said<import("./push_text.js").SummaryBody>} said @param {KnownDoorbell} doorbell */
@@ -83,7 +84,7 @@ export class Notices {
       lang: currentLocale(),
       icon: "./vendor/icons/icon-192.png",
       badge: "./vendor/icons/badge-96.png",
-      data: { hash, is_here },
+      data: { hash, is_here, relay: this.relay },
     };
     return this.registration.showNotification(title, all);
   }

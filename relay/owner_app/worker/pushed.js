@@ -2,7 +2,8 @@
  * The intake of push messages: parsed, of a doorbell that is known here, each shown once.
  * @module
  */
-import { readPush, readWorkerStore } from "../worker_store.js";
+import { readPush } from "../worker_store.js";
+import { storeOf, storeOfPush } from "./stores.js";
 import { FeedNotices } from "./feed_notices.js";
 import { speakAs } from "./language.js";
 import { isNew, isNewest } from "./message_memory.js";
@@ -23,21 +24,21 @@ export class Pushed {
   constructor(registration) {
     this.registration = registration;
     this.rings = new Rings(registration);
-    this.notices = new Notices(registration);
     this.feed = new FeedNotices(registration);
   }
 
   /** @param {string} text a doorbell's message; empty where the relay wakes this browser for its neighbours */
   async take(text) {
-    const book = await readWorkerStore();
-    if (book === undefined) return; // signed out: nobody is told
     if (text === "") {
-      await speakAs(book);
-      return this.feed.show(book);
+      const woken = await storeOfPush();
+      if (woken === undefined) return; // signed out: nobody is told
+      await speakAs(woken);
+      return this.feed.show(woken);
     }
     const said = parsePushText(text);
-    const doorbell = book.doorbells.find(({ device }) => device === said.device);
-    if (doorbell === undefined) return console.warn("a push of a doorbell that isn't known here");
+    const book = await storeOf(said.device);
+    const doorbell = book?.doorbells.find(({ device }) => device === said.device);
+    if (book === undefined || doorbell === undefined) return console.warn("a push of a doorbell that isn't known here");
     const isOld = said.body.type !== "silent" && said.time_ms !== null && Date.now() - said.time_ms > TOO_OLD_MS;
     if (isOld || !(await isNew(`${said.body.type}:${said.id}`))) return;
     if (said.body.type !== "silent") await this.#endSilence(said);
@@ -48,12 +49,13 @@ export class Pushed {
   /** @param {Book} book @param {PushText} said @param {KnownDoorbell} doorbell */
   async #show(book, said, doorbell) {
     const { body } = said;
-    if (body.type === "ring_over") return this.rings.end({ ...said, body }, doorbell);
-    if (body.type === "summary") return this.notices.summary({ ...said, body }, doorbell);
-    if (body.type === "emergency") return this.notices.emergency({ ...said, body });
-    const isQuiet = async () => isQuietAt((await readPush())?.quiet, Date.now());
-    if (body.type === "silent") return this.notices.silent({ ...said, body }, doorbell, await isQuiet());
-    if (body.type === "back") return this.notices.back({ ...said, body }, doorbell, await isQuiet());
+    const notices = new Notices(this.registration, book.relay_url);
+    if (body.type === "ring_over") return this.rings.end(book, { ...said, body }, doorbell);
+    if (body.type === "summary") return notices.summary({ ...said, body }, doorbell);
+    if (body.type === "emergency") return notices.emergency({ ...said, body });
+    const isQuiet = async () => isQuietAt((await readPush(book.relay_url))?.quiet, Date.now());
+    if (body.type === "silent") return notices.silent({ ...said, body }, doorbell, await isQuiet());
+    if (body.type === "back") return notices.back({ ...said, body }, doorbell, await isQuiet());
     return this.rings.show(book, { ...said, body }, doorbell);
   }
 

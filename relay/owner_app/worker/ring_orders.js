@@ -5,7 +5,8 @@
 import { ApiError } from "../api.js";
 import { hasText, t, timeText } from "../i18n.js";
 import { sendOrder } from "../orders.js";
-import { browserOf, readPush, readWorkerStore, relayOf, writePush } from "../worker_store.js";
+import { browserOf, readPush, relayOf, writePush } from "../worker_store.js";
+import { storeOf } from "./stores.js";
 import { speakAs } from "./language.js";
 import { offered } from "./rings.js";
 
@@ -22,7 +23,7 @@ export class RingOrders {
 
   /** Does it, and says in the notification what came of it. @param {Notification} notification @param {"reply" | "snooze"} what */
   async give(notification, what) {
-    const book = await readWorkerStore();
+    const book = await storeOf(notification.data.device);
     if (book === undefined) return notification.close();
     await speakAs(book);
     await this.#say(notification, t(what === "reply" ? "push.replying" : "push.snoozing"));
@@ -55,8 +56,8 @@ function replied(book, { device, events }) {
 function snoozed(book, { device }) {
   return ordered(book, device, { type: "snooze_push", minutes: SNOOZE_MINUTES }, (code) => `push.snooze_failed.${code}`, async () => {
     const untilMs = Date.now() + SNOOZE_MINUTES * 60_000;
-    const state = await readPush();
-    if (state !== undefined) await writePush({ ...state, snoozed: { ...state.snoozed, [device]: untilMs } });
+    const state = await readPush(book.relay_url);
+    if (state !== undefined) await writePush(book.relay_url, { ...state, snoozed: { ...state.snoozed, [device]: untilMs } });
     return t("push.snoozed", { time: timeText(untilMs, "clock") });
   });
 }

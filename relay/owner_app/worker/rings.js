@@ -22,7 +22,7 @@ import { CLOCK_ERROR_MS, styleOf } from "./times.js";
 /** @typedef {import("./push_text.js").PushText<import("./push_text.js").RingBody | import("./push_text.js").MotionBody>} RingText */
 /** @typedef {import("./push_text.js").PushText<import("./push_text.js").RingOverBody>} OverText */
 /** @typedef {{event_id: string, time_ms: number | null}} RingTime */
-/** @typedef {{device: string, kind: "pressed" | "motion", events: RingTime[], is_over: boolean}} RingData what a notification carries, its newest event last */
+/** @typedef {{device: string, kind: "pressed" | "motion", relay: string, events: RingTime[], is_over: boolean}} RingData what a notification carries, its newest event last */
 
 /** A ring that arrives later is no news, as the doorbell has it too. */
 const LATE_MS = 10 * 60_000;
@@ -46,6 +46,7 @@ export class Rings {
     const data = {
       device: said.device,
       kind: said.body.type,
+      relay: book.relay_url,
       events: [...(before === null || before.is_over ? [] : before.events), { event_id: said.id, time_ms: said.time_ms }].slice(-MOST_TOGETHER),
       is_over: false,
     };
@@ -54,15 +55,15 @@ export class Rings {
     await this.#addPicture(book, said, doorbell, { tag, ...options });
   }
 
-  /** Turns a ring into a line without a sound: who answered, or that nobody did. @param {OverText} said @param {KnownDoorbell} doorbell */
-  async end(said, { name }) {
+  /** Turns a ring into a line without a sound: who answered, or that nobody did. @param {Book} book @param {OverText} said @param {KnownDoorbell} doorbell */
+  async end({ relay_url: relay }, said, { name }) {
     const { device, id, time_ms, body } = said;
     const tag = tagOf(device, "pressed");
     const before = await this.#before(tag);
     if (before !== null && !before.is_over && isOutdated(said, before)) return; // somebody rang again since
     const title = body.by === null ? t("push.over.missed") : t("push.over.answered", { name: body.by });
     /** @type {RingData} */
-    const data = { device, kind: "pressed", events: [{ event_id: id, time_ms }], is_over: true };
+    const data = { device, kind: "pressed", relay, events: [{ event_id: id, time_ms }], is_over: true };
     await this.registration.showNotification(title, {
       tag,
       body: placeAndTime(name, time_ms),
