@@ -6,7 +6,7 @@
  * @module
  */
 import { Unreachable } from "./api.js";
-import { FEED_KEYS } from "./feed_place.js";
+import { feedKey } from "./feed_place.js";
 import { nowMs } from "./town_time.js";
 import { readKey, writeKey } from "./vendor/browser/key_store.js";
 import { ID_PATTERN, LAST_MS, WireError } from "./vendor/protocol/encoding.js";
@@ -61,12 +61,13 @@ export class Feed {
 
   /** The whole town's, which anybody may keep: nobody learns which one is looked at. @returns {Promise<District[]>} */
   async districts() {
-    const answer = await this.#known(FEED_KEYS.districts, () => this.relay.get("feed/districts", { cache: "default" }));
+    const answer = await this.#known("districts", () => this.relay.get("feed/districts", { cache: "default" }));
     return list(fields(answer).districts, MAX_DISTRICTS).map(districtOf);
   }
 
-  /** What the relay answers, or answered last if it can't be reached. @param {string} key @param {() => Promise<unknown>} ask */
-  async #known(key, ask) {
+  /** What the relay answers, or answered last if it can't be reached. @param {"districts" | "membership"} name @param {() => Promise<unknown>} ask */
+  async #known(name, ask) {
+    const key = feedKey(name, this.relay.base);
     try {
       const answer = await ask();
       writeKey(key, answer).catch((error) => console.warn("an answer isn't kept", error));
@@ -80,7 +81,7 @@ export class Feed {
 
   /** Which district this account chose; null: none. @returns {Promise<string | null>} */
   async membership() {
-    const { district } = fields(await this.#known(FEED_KEYS.membership, () => this.relay.get("feed/membership")));
+    const { district } = fields(await this.#known("membership", () => this.relay.get("feed/membership")));
     return district === null ? null : matching(district, DISTRICT_PATTERN);
   }
 
@@ -98,7 +99,7 @@ export class Feed {
     const answer = await this.relay.get(`feed/posts?${query}`);
     const page = pageOf(answer, district);
     if (before === "") {
-      writeKey(FEED_KEYS.posts, { as_of_ms: nowMs(), district, answer }).catch((error) => console.warn("the posts aren't kept", error));
+      writeKey(feedKey("posts", this.relay.base), { as_of_ms: nowMs(), district, answer }).catch((error) => console.warn("the posts aren't kept", error));
     }
     return page;
   }
@@ -109,7 +110,7 @@ export class Feed {
       return await this.posts(district);
     } catch (error) {
       /** @type {{as_of_ms: number, district: string, answer: unknown} | undefined} */
-      const kept = error instanceof Unreachable ? await readKey(FEED_KEYS.posts) : undefined;
+      const kept = error instanceof Unreachable ? await readKey(feedKey("posts", this.relay.base)) : undefined;
       if (kept === undefined || kept.district !== district) throw error;
       return { ...pageOf(kept.answer, district), hasMore: false, asOfMs: kept.as_of_ms };
     }

@@ -42,14 +42,14 @@ export function districtAround(districts, own) {
 
 /** Where this browser says that one's door is: as it was told here, else as a doorbell's settings say. @param {Household} household @returns {string | null} */
 export function ownCell(household) {
-  const told = placeOf(household.owner.credential_id);
+  const told = placeOf(household.owner.credential_id, household.relay.base);
   const cells = household.doorbells.map(({ device }) => settingsOf(household, device).settings?.cell);
   return [told, ...cells].find((cell) => cell != null && isDoorCell(cell)) ?? null;
 }
 
 /** Keeps it in this browser alone. @param {Household} household @param {string} cell */
 export function rememberOwnCell(household, cell) {
-  if (isDoorCell(cell)) rememberPlace(household.owner.credential_id, cell);
+  if (isDoorCell(cell)) rememberPlace(household.owner.credential_id, household.relay.base, cell);
 }
 
 /** @param {string} cell */

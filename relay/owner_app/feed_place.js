@@ -5,24 +5,36 @@
  */
 import { deleteKey } from "./vendor/browser/key_store.js";
 
-/** Under which names the relay's last answers are kept. */
+/** Under which names the relay's last answers are kept; an earlier version kept those of one relay under these. */
 export const FEED_KEYS = /** @type {const} */ ({ districts: "feed:districts", membership: "feed:membership", posts: "feed:posts", choice: "feed:choice" });
 
-/** @param {string} credentialId */
-const storedAs = (credentialId) => `doorward.feed-place.${credentialId}`;
+/** The name for one relay's: somebody may be a neighbour at another one too. @param {keyof typeof FEED_KEYS} name @param {string} relay */
+export const feedKey = (name, relay) => `${FEED_KEYS[name]}@${relay}`;
 
-/** @param {string} credentialId @returns {string | null} a cell */
-export function placeOf(credentialId) {
-  return localStorage.getItem(storedAs(credentialId));
+/** Where an earlier version kept it, which knew one relay. @param {string} credentialId */
+const before = (credentialId) => `doorward.feed-place.${credentialId}`;
+/** @param {string} credentialId @param {string} relay */
+const storedAs = (credentialId, relay) => `${before(credentialId)}@${relay}`;
+
+/** @param {string} credentialId @param {string} relay @returns {string | null} a cell */
+export function placeOf(credentialId, relay) {
+  const kept = localStorage.getItem(before(credentialId));
+  if (kept !== null) {
+    rememberPlace(credentialId, relay, kept);
+    localStorage.removeItem(before(credentialId));
+  }
+  return localStorage.getItem(storedAs(credentialId, relay));
 }
 
-/** @param {string} credentialId @param {string} cell */
-export function rememberPlace(credentialId, cell) {
-  localStorage.setItem(storedAs(credentialId), cell);
+/** @param {string} credentialId @param {string} relay @param {string} cell */
+export function rememberPlace(credentialId, relay, cell) {
+  localStorage.setItem(storedAs(credentialId, relay), cell);
 }
 
-/** Forgets all of it. @param {string} credentialId */
-export async function forgetFeed(credentialId) {
-  localStorage.removeItem(storedAs(credentialId));
-  await Promise.all(Object.values(FEED_KEYS).map((key) => deleteKey(key)));
+/** Forgets all of it. @param {string} credentialId @param {string} relay */
+export async function forgetFeed(credentialId, relay) {
+  localStorage.removeItem(before(credentialId));
+  localStorage.removeItem(storedAs(credentialId, relay));
+  const names = /** @type {(keyof typeof FEED_KEYS)[]} */ (Object.keys(FEED_KEYS));
+  await Promise.all(names.flatMap((name) => [deleteKey(FEED_KEYS[name]), deleteKey(feedKey(name, relay))]));
 }

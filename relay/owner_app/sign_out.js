@@ -23,10 +23,10 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
   try {
     const hasPush = (await readPush(relayUrl)) !== undefined;
     household.book.close();
-    await Promise.all([forgetWorkerStore(relayUrl), snapshot.forget(book.credential_id), forgetNotes(book.credential_id, relay.base)]);
+    await Promise.all([forgetWorkerStore(relayUrl), snapshot.forget(book.credential_id, relay.base), forgetNotes(book.credential_id, relay.base)]);
     if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
-    (await import("./feed_place.js")).forgetFeed(book.credential_id);
+    (await import("./feed_place.js")).forgetFeed(book.credential_id, relay.base);
   } catch (error) {
     console.warn("signing out", error);
   }

@@ -14,8 +14,8 @@ import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 const MOST_EVENTS = 80;
 const PAUSE_MS = 2000;
 
-/** @param {string} credentialId */
-const storedAs = (credentialId) => `snapshot:${credentialId}`;
+/** @param {string} credentialId @param {string} relay the passkey may be the same at another one */
+const storedAs = (credentialId, relay) => `snapshot:${credentialId}@${relay}`;
 
 /**
  * Shows what was known, unless the relay has told more meanwhile.
@@ -24,7 +24,7 @@ const storedAs = (credentialId) => `snapshot:${credentialId}`;
 export async function restore(household) {
   try {
     /** @type {Snapshot | undefined} */
-    const kept = await readKey(storedAs(household.owner.credential_id));
+    const kept = await readKey(storedAs(household.owner.credential_id, household.relay.base));
     if (kept !== undefined) await household.restore(kept);
   } catch (error) {
     console.warn("what was known can't be read", error);
@@ -43,7 +43,7 @@ export function keep(household, signal) {
       if (isDue) write();
     }, PAUSE_MS);
     const snapshot = { as_of_ms: nowMs(), ...household.newest(MOST_EVENTS) };
-    writeKey(storedAs(household.owner.credential_id), snapshot).catch((error) => console.warn("snapshot", error));
+    writeKey(storedAs(household.owner.credential_id, household.relay.base), snapshot).catch((error) => console.warn("snapshot", error));
   };
   const changed = () => {
     isDue = isKnown();
@@ -53,7 +53,8 @@ export function keep(household, signal) {
   signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
-/** @param {string} credentialId */
-export function forget(credentialId) {
-  return deleteKey(storedAs(credentialId));
+/** @param {string} credentialId @param {string} relay */
+export async function forget(credentialId, relay) {
+  await deleteKey(storedAs(credentialId, relay));
+  await deleteKey(`snapshot:${credentialId}`); // of an earlier version, which knew one relay
 }

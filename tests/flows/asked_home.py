@@ -58,16 +58,16 @@ from tests.flows.browser import Person, sit_down
 from tests.flows.household import WITHOUT_WORKER, app_browser, join_and_pair, note, sealed_note
 from tests.relay.carrying import carry
 from tests.relay.http_people import Officer, certified_officer, id_of
-from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, asked_of
+from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, asked_of
 
 AGENCY = "Lakeland Police"
 DOOR_PAGE = "http://door.test/confirm"
 UNTIL_SOMETHING_IS_KEPT = """async () => {
   const { loadAccount } = await import("/account.js");
   const { readKey } = await import("/vendor/browser/key_store.js");
-  const kept = () => readKey(`snapshot:${loadAccount()?.owner.credential_id}`);
+  const kept = () => readKey(`snapshot:${loadAccount()?.owner.credential_id}@RELAY/api/v1/`);
   while (!((await kept())?.tolds.length > 0)) await new Promise((done) => setTimeout(done, 50));
-}"""
+}""".replace("RELAY", RELAY_URL)
 
 
 @dataclass

@@ -50,10 +50,11 @@ READ_TO_THE_END = """() => (scrollTo(0, document.body.scrollHeight),
   document.querySelector("#neighbours-end")?.textContent.includes("the oldest"))"""
 NOTHING_KEPT = """async () => {
   const { readKey } = await import("/vendor/browser/key_store.js");
-  const { FEED_KEYS } = await import("/feed_place.js");
-  const kept = await Promise.all(Object.values(FEED_KEYS).map((key) => readKey(key)));
+  const { FEED_KEYS, feedKey } = await import("/feed_place.js");
+  const names = Object.keys(FEED_KEYS).map((name) => feedKey(name, "RELAY/api/v1/"));
+  const kept = await Promise.all(names.map((key) => readKey(key)));
   return kept.every((one) => one === undefined);
-}"""
+}""".replace("RELAY", RELAY_URL)
 KEEP_UPLOADS = """() => {
   window.uploads = [];
   const send = window.fetch;

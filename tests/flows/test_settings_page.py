@@ -53,7 +53,7 @@ from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
 from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.relay.http_people import Owner
-from tests.relay.http_world import DAY_MS, OWNER_ORIGIN, World, open_world
+from tests.relay.http_world import DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
 
 pytestmark = list(IN_ONE_BROWSER)
 
@@ -63,10 +63,10 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "decisions.json").
 UNTIL_NO_DOOR_IS_KEPT = """async () => {
   const { loadAccount } = await import("/account.js");
   const { readKey } = await import("/vendor/browser/key_store.js");
-  const kept = () => readKey(`snapshot:${loadAccount()?.owner.credential_id}`);
+  const kept = () => readKey(`snapshot:${loadAccount()?.owner.credential_id}@RELAY/api/v1/`);
   const isKept = async () => loadAccount() === null || (await kept())?.doorbells.length > 0;
   while (await isKept()) await new Promise((done) => setTimeout(done, 50));
-}"""
+}""".replace("RELAY", RELAY_URL)
 LINE_STUB = """
 class Channel extends EventTarget {
   send(text) {

@@ -37,7 +37,7 @@ async function phone(posts, { language = "en", followed = {}, legal = [] } = {})
     return new Response(JSON.stringify(answer), { headers: { "content-type": "application/json" } });
   };
   await writeWorkerStore({ relay_url: "http://relay.test", token: "t", credential_id: "c", doorbells: [], language, locale: language === "en" ? "en-GB" : "sv-SE" });
-  if (followed !== null) await writeFeedChoice({ credential_id: "c", district: "lake-morton", name: "Lake Morton", groups: ["safety"], since_ms: NOW - 3_600_000, ...followed });
+  if (followed !== null) await writeFeedChoice("http://relay.test/api/v1/", { credential_id: "c", district: "lake-morton", name: "Lake Morton", groups: ["safety"], since_ms: NOW - 3_600_000, ...followed });
   const pushed = new Pushed(worker.registration);
   return { worker, asked, wake: () => pushed.take("") };
 }

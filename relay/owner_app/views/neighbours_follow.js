@@ -64,7 +64,7 @@ function districtSection(context, feed, { districts, district }) {
   });
   const leave = feedGuarded(said, async () => {
     await feed.join(null);
-    await writeFeedChoice(null);
+    await writeFeedChoice(feed.relay.base, null);
     context.again();
   });
   return h(
@@ -145,7 +145,7 @@ class FollowForm {
     await this.context.relay.put("feed/following", { groups, how: this.how, minute: minuteOf(this.at), quiet, time_zone: zoneHere() });
     const { credential_id } = this.context.household.owner;
     const { id, name } = this.district;
-    await writeFeedChoice(groups.length === 0 ? null : { credential_id, district: id, name, groups, since_ms: nowMs() });
+    await writeFeedChoice(this.context.relay.base, groups.length === 0 ? null : { credential_id, district: id, name, groups, since_ms: nowMs() });
     fill(this.said, h("p", { class: "ok", role: "status", id: "follow-saved" }, t(groups.length > 0 ? "neighbours.told.saved" : "neighbours.told.off")));
   }
 }

@@ -7,15 +7,12 @@ import { rows } from "../components/rows.js";
 import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { chooseRelay } from "../relays.js";
-import * as snapshot from "../snapshot.js";
 
 /** @param {import("../app.js").Context} context @returns {HTMLElement | null} null: there is one relay */
-export function otherHomes({ relays, relayUrl, household }) {
+export function otherHomes({ relays, relayUrl }) {
   const others = relays.filter((one) => one !== relayUrl);
   if (others.length === 0) return null;
-  const go = async (/** @type {string} */ relay) => {
-    // What this browser keeps to open without a network is of the relay that is left.
-    if (household !== null) await snapshot.forget(household.owner.credential_id);
+  const go = (/** @type {string} */ relay) => {
     chooseRelay(relays, relay);
     location.hash = "#/";
     location.reload();

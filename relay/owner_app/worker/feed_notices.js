@@ -26,10 +26,11 @@ export class FeedNotices {
 
   /** Shows what is new of what is followed; nothing if nothing is. @param {import("../worker_store.js").Book} book */
   async show(book) {
-    const followed = await readFeedChoice();
+    const relay = relayOf(book);
+    const followed = await readFeedChoice(relay.base);
     if (followed === undefined || followed.credential_id !== book.credential_id) return;
-    const feed = new Feed(relayOf(book));
-    await this.#showLegal(feed);
+    const feed = new Feed(relay);
+    await this.#showLegal(feed, book.relay_url);
     const { posts } = await feed.posts(followed.district);
     const wanted = posts.filter(({ kind, published_ms }) => followed.groups.includes(groupOf(kind)) && published_ms >= followed.since_ms && Date.now() - published_ms < TOO_OLD_MS);
     /** @type {Post[]} */
@@ -44,16 +45,16 @@ export class FeedNotices {
       body,
       lang: currentLocale(),
       ...ICONS,
-      data: { hash: "#/neighbours" },
+      data: { hash: "#/neighbours", relay: book.relay_url },
     });
   }
 
-  /** Shows that there was legal process about own posts. What can't be fetched is on the page. @param {Feed} feed */
-  async #showLegal(feed) {
+  /** Shows that there was legal process about own posts. What can't be fetched is on the page. @param {Feed} feed @param {string} relay */
+  async #showLegal(feed, relay) {
     try {
       for (const { id, told_ms } of (await feed.mine()).notices) {
         if (Date.now() - told_ms >= TOO_OLD_MS || !(await isNew(`feed-legal:${id}`))) continue;
-        await this.registration.showNotification(t("neighbours.legal.push"), { tag: "neighbours-legal", body: t("neighbours.legal.push.body"), lang: currentLocale(), ...ICONS, data: { hash: "#/neighbours/mine" } });
+        await this.registration.showNotification(t("neighbours.legal.push"), { tag: "neighbours-legal", body: t("neighbours.legal.push.body"), lang: currentLocale(), ...ICONS, data: { hash: "#/neighbours/mine", relay } });
       }
     } catch (error) {
       console.warn("legal notices", error);
