@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from relay.agency.addresses import check_colleague, read_address
 from relay.agency.errors import OnboardingRefused
@@ -36,7 +37,7 @@ async def invite_person(config: Config, options: argparse.Namespace) -> int:
         async with database.begin() as tx:
             if options.whom == "owner":
                 secret = await invite_owner(tx, now_ms, device=options.device)
-                url = f"{config.owner_origin}/#/join?invitation={secret}"
+                url = _join_link(config, secret)
             elif options.whom == "admin":
                 address = None if options.mail is None else _address(options.mail)
                 secret = await invite_admin(tx, now_ms)
@@ -57,6 +58,14 @@ async def invite_person(config: Config, options: argparse.Namespace) -> int:
     else:
         print(f"One person, within 7 days: {url}")
     return 0 if letter is None else await _mail(config, letter)
+
+
+def _join_link(config: Config, secret: str) -> str:
+    """Return an owner's link; a shard's names its relay, since the app may be at another one."""
+    link = f"{config.owner_origin}/#/join?invitation={secret}"
+    if config.shards is None:
+        return link
+    return f"{link}&{urlencode({'relay': config.public_url})}"
 
 
 def _letters(config: Config) -> "TranslatedEmails":

@@ -5,6 +5,7 @@ import sqlite3
 import ssl
 import stat
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -127,6 +128,18 @@ def test_an_owners_invitation_leads_to_the_owners_app(
     assert main(["invite", "owner", "--config", str(made / "relay.toml"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["url"] == f"http://localhost:8401/#/join?invitation={told['invitation']}"
+
+
+def test_a_shards_invitation_names_its_relay(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = made / "relay.toml"
+    with config.open("a") as file:
+        file.write('\n[shards]\nid = "b"\ndirectory = "shards.note"\n')
+    capsys.readouterr()
+    assert main(["invite", "owner", "--config", str(config), "--json"]) == 0
+    fragment = urlsplit(json.loads(capsys.readouterr().out)["url"]).fragment
+    assert parse_qs(fragment.partition("?")[2])["relay"] == [load(config).public_url]
 
 
 def test_an_officers_invitation_wants_a_log_in_which_agencies_are_known(
