@@ -452,6 +452,10 @@ def test_a_relay_that_cannot_be_reached_is_said(
     [
         ("http://owner.test/#/join", "holds no invitation"),
         (
+            "http://owner.test/#/join?invitation=abc&relay=https%3A%2F%2Fb.example",
+            "is of https://b.example: give that as --relay",
+        ),
+        (
             "http://other.test/#/join?invitation=abc",
             "is for http://other.test, and the relay says http://own",
         ),

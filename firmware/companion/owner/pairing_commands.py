@@ -69,7 +69,7 @@ def run_pair(options: argparse.Namespace) -> int:
         )
     terminal = Keyboard()
     check_way(options.relay, terminal)
-    secret, link_origin = _invitation(options.invitation or "")
+    secret, link_origin = _invitation(options.invitation or "", options.relay)
     with _http(TIMEOUT_S) as http:
         site = Site.of(_owner_origin(options, link_origin, Account(http, options.relay), terminal))
         passkey = _passkey(options, site, is_to_be_made=True)
@@ -79,7 +79,9 @@ def run_pair(options: argparse.Namespace) -> int:
                 passkey,
                 site,
                 name=options.name,
-                ask_invitation=lambda: secret or _invitation(Keyboard().ask("The invitation: "))[0],
+                ask_invitation=lambda: (
+                    secret or _invitation(Keyboard().ask("The invitation: "), options.relay)[0]
+                ),
             )
             keys = _player_keys(folder, options)
             paired = _paired(options, account, OwnerKeys(
@@ -171,16 +173,23 @@ def _owner_origin(
     return about.owner_origin
 
 
-def _invitation(text: str) -> tuple[str, str]:
-    """Return the secret in a link or by itself, and the origin of the link."""
+def _invitation(text: str, relay: str) -> tuple[str, str]:
+    """Return the secret in a link or by itself, and the origin of the link.
+
+    A link that names another relay than this one is refused: its secret isn't for this one.
+    """
     text = "".join(text.split())
     if "://" not in text:
         return text, ""
     parts = urlsplit(text)
     _, _, query = parts.fragment.partition("?")
-    secrets = parse_qs(query).get("invitation", [])
+    fields = parse_qs(query)
+    secrets = fields.get("invitation", [])
     if len(secrets) != 1:
         raise OwnerError("this link holds no invitation: it ends in #/join?invitation=…")
+    for named in fields.get("relay", []):
+        if named != relay.rstrip("/"):
+            raise OwnerError(f"this invitation is of {plain(named)}: give that as --relay")
     return secrets[0], f"{parts.scheme}://{parts.netloc}"
 
 
