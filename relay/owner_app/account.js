@@ -26,18 +26,15 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 const ACCOUNT = "doorward.account";
 /** Where the account is that is signed in at the app's relay. */
 let account = ACCOUNT;
-const ENDED_SESSION = "doorward.ended-session";
+
+const endedAt = () => account.replace("account", "ended-session");
 
 /** @param {string} kind @param {string} id */
 export const remembered = (kind, id) => `doorward.${kind}.${id}`;
 
-/** From now on the account is that at this relay. One from an earlier version is the first one's. @param {string} relay */
+/** From now on the account is that at this relay. @param {string} relay */
 export function useAccountAt(relay) {
   account = storedAt(relay);
-  const before = localStorage.getItem(ACCOUNT);
-  if (before === null) return;
-  localStorage.setItem(account, before);
-  localStorage.removeItem(ACCOUNT);
 }
 
 /** @param {string} relay */
@@ -45,13 +42,13 @@ export function isSignedInAt(relay) {
   return readJson(storedAt(relay)) !== null;
 }
 
-/** Whether somebody may be signed in, before it is known at which relay. */
-export function mayBeSignedIn() {
-  return Object.keys(localStorage).some((key) => key.startsWith(ACCOUNT));
+/** Whether somebody may be signed in, at any relay but this one. @param {string} [relay] */
+export function mayBeSignedIn(relay = "") {
+  return Object.keys(localStorage).some((key) => key.startsWith(ACCOUNT) && key !== storedAt(relay));
 }
 
-/** @param {string} relay */
-const storedAt = (relay) => `${ACCOUNT}.${relay}`;
+/** Where a relay's account is. @param {string} relay "" of all the beginning */
+export const storedAt = (relay) => `${ACCOUNT}.${relay}`;
 
 /** @returns {Account | null} */
 export function loadAccount() {
@@ -61,7 +58,7 @@ export function loadAccount() {
 /** @param {Account} saved */
 export function saveAccount(saved) {
   localStorage.setItem(account, JSON.stringify(saved));
-  localStorage.removeItem(ENDED_SESSION);
+  localStorage.removeItem(endedAt());
 }
 
 export function forgetAccount() {
@@ -70,12 +67,12 @@ export function forgetAccount() {
 
 /** @param {EndedSession} ended one that wasn't ended here; said at the sign-in page until somebody signs in */
 export function rememberEndedSession(ended) {
-  localStorage.setItem(ENDED_SESSION, JSON.stringify(ended));
+  localStorage.setItem(endedAt(), JSON.stringify(ended));
 }
 
 /** @returns {EndedSession | null} */
 export function endedSession() {
-  return readJson(ENDED_SESSION);
+  return readJson(endedAt());
 }
 
 /**

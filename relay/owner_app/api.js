@@ -34,7 +34,7 @@ export class Relay {
 
   /**
    * @param {string} path
-   * @param {{cache?: RequestCache}} [options] nothing is taken from the browser's cache unless it says so
+   * @param {{cache?: RequestCache, signal?: AbortSignal}} [options] nothing is taken from the browser's cache unless it says so
    * @returns {Promise<any>} JSON, of which callers name the type; or a picture's Blob
    */
   get(path, options = {}) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { forgetAccount, loadAccount, mayBeSignedIn, rememberEndedSession, remembered, saveAccount, useAccountAt } from "./account.js";
-import { Relay, Unreachable } from "./api.js";
+import { ApiError, Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
 import { Household } from "./household.js";
@@ -14,7 +14,7 @@ import { WorkerRegistration } from "./worker_registration.js";
 import { leave } from "./sign_out.js";
 import { LivePrefetch } from "./live_prefetch.js";
 import { Pictures } from "./pictures.js";
-import { NotLoaded, fetchAhead, viewOf, openRoute, whereItIs } from "./routes.js";
+import { NotLoaded, fetchAhead, relayOfAddress, loaded, viewOf, openRoute, whereItIs } from "./routes.js";
 import * as snapshot from "./snapshot.js";
 import { livesIn, nowMs } from "./town_time.js";
 import { notLoaded } from "./views/load_error.js";
@@ -134,7 +134,8 @@ class App {
   }
 
   #moved() {
-    if (this.installed.isReplaced) location.reload();
+    const isElsewhere = (relayOfAddress(this.relays[0]) ?? this.relayUrl) !== this.relayUrl;
+    if (this.installed.isReplaced || isElsewhere) location.reload();
     else void this.show();
   }
 
@@ -308,7 +309,7 @@ async function relayConfig(relay, url) {
     return JSON.parse(kept);
   }
   return said.catch((error) => {
-    if (!(error instanceof Unreachable)) throw error;
+    if (!(error instanceof Unreachable || (error instanceof ApiError && error.status >= 500))) throw error;
     return JSON.parse(kept);
   });
 }
@@ -345,19 +346,24 @@ async function showRing(device, text) {
 async function boot() {
   fetchAhead(mayBeSignedIn());
   await loadLanguage();
-  const main = element("main");
+  /** @type {string[]} */
+  let relays = [];
+  let url = "";
   try {
     const { relay_url, other_relays = [], policy } = await (await fetch("./config.json", { cache: "no-store" })).json();
-    const relays = [relay_url, ...other_relays];
-    const url = relays.length === 1 ? relay_url : (await import("./relays.js")).relayOf(relays);
+    relays = [relay_url, ...other_relays];
+    url = relay_url;
+    const linked = relayOfAddress(url);
+    const isOnly = relays.length === 1 && (linked ?? url) === url && !mayBeSignedIn(url);
+    if (!isOnly) url = await (await import("./relays.js")).relayToOpen(relays, linked);
     useAccountAt(url);
     const relay = new Relay(url);
     const known = url === relay_url ? policy : undefined;
     new App(relay, url, relays, await relayConfig(relay, url), known ?? null).start();
   } catch (error) {
     console.error(error);
-    const again = h("button", { class: "primary", onclick: () => location.reload() }, t("error.again"));
-    fill(main, h("h1", {}, t("error.no_start")), h("p", {}, t("error.no_start_help")), again);
+    const noStart = await loaded(async () => (await import("./views/no_start.js")).noStart);
+    fill(element("main"), noStart(error, relays, url));
   }
 }
 

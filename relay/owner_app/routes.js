@@ -79,6 +79,12 @@ export function whereItIs() {
   return { name, route: isKnown ? ROUTES[name] : NOWHERE, parts: parts.slice(depth), query: new URLSearchParams(search) };
 }
 
+/** The relay that the address leads to; null: any. An invitation that names none is the first one's. @param {string} first */
+export function relayOfAddress(first) {
+  const { query } = whereItIs();
+  return query.get("relay") ?? (query.has("invitation") ? first : null);
+}
+
 /** The name of an address's route, and of how many parts of the address it is made. @param {string[]} parts @returns {[string, number]} */
 function nameOf([first = "", second = "", ...more]) {
   const ids = [second, ...more].filter(Boolean).length;
@@ -94,10 +100,18 @@ export function fetchAhead(isSignedIn) {
 }
 
 /** Fetches a page's code, and the words that it needs. @param {Route} route @returns {Promise<View>} */
-export async function viewOf({ load, isFirst, sheet }) {
+export function viewOf({ load, isFirst, sheet }) {
+  return loaded(load, isFirst, sheet);
+}
+
+/**
+ * Fetches code, and the words and styles that it needs.
+ * @template V @param {() => Promise<V>} load @param {boolean} [isFirst] the first ones are enough @param {string} [sheet] @returns {Promise<V>}
+ */
+export async function loaded(load, isFirst, sheet) {
   try {
-    const [view] = await Promise.all([load(), isFirst || loadMoreWords(), isFirst || styleSheet("./style.css"), sheet && styleSheet(sheet)]);
-    return view;
+    const [code] = await Promise.all([load(), isFirst || loadMoreWords(), isFirst || styleSheet("./style.css"), sheet && styleSheet(sheet)]);
+    return code;
   } catch (error) {
     throw new NotLoaded("a part of the app can't be fetched", { cause: error });
   }

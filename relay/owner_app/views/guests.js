@@ -44,13 +44,15 @@ export function guestsSection(context) {
 }
 
 /** A link that is shared with a guest. @param {Context} context */
-function invitation({ household, relay }) {
+function invitation({ household, relay, relays, relayUrl }) {
   const place = h("div", { "aria-live": "polite" });
   const doors = household.doorbells.filter(({ guest }) => guest == null);
   const door = h("select", { id: "guest-door" }, doors.map(({ device, name }) => h("option", { value: device }, name)));
   const make = guarded(place, async () => {
     const made = await relay.post(`doorbells/${door.value}/invitations`);
-    const link = new URL(`#/guest?door=${door.value}&invitation=${encodeURIComponent(made.invitation)}`, location.href).href;
+    const query = new URLSearchParams({ door: door.value, invitation: made.invitation });
+    if (relays.length > 1) query.set("relay", relayUrl); // else it would go to the one that the guest's browser is at
+    const link = new URL(`#/guest?${query}`, location.href).href;
     const field = h("input", { id: "guest-link", readonly: true, type: "text" });
     field.value = link;
     field.addEventListener("focus", () => field.select());

@@ -4,16 +4,28 @@
  */
 import { isSignedInAt } from "../account.js";
 import { rows } from "../components/rows.js";
-import { h } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
-import { chooseRelay } from "../relays.js";
+import { chooseOnceAsked } from "../relays.js";
 
-/** @param {import("../app.js").Context} context @returns {HTMLElement | null} null: there is one relay */
+/** @param {{relays: string[], relayUrl: string}} context @returns {HTMLElement | null} null: there is one relay */
 export function otherHomes({ relays, relayUrl }) {
   const others = relays.filter((one) => one !== relayUrl);
   if (others.length === 0) return null;
-  const go = (/** @type {string} */ relay) => {
-    chooseRelay(relays, relay);
+  const said = h("div", { "aria-live": "polite", id: "homes-said" });
+  let isAsking = false;
+  const go = async (/** @type {string} */ relay) => {
+    if (isAsking) return;
+    isAsking = true;
+    const host = new URL(relay).host;
+    fill(said, h("p", { role: "status" }, t("homes.asking", { relay: host })));
+    try {
+      await chooseOnceAsked(relays, relay);
+    } catch (error) {
+      console.warn("another home", error);
+      isAsking = false;
+      return fill(said, h("p", { class: "warning", role: "alert" }, t("homes.no_answer", { relay: host, here: new URL(relayUrl).host })));
+    }
     location.hash = "#/";
     location.reload();
   };
@@ -28,5 +40,6 @@ export function otherHomes({ relays, relayUrl }) {
     h("h2", { id: "other-homes-title" }, t("homes.title")),
     h("p", { class: "hint" }, t("homes.what", { relay: new URL(relayUrl).host })),
     rows(all),
+    said,
   );
 }
