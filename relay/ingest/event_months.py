@@ -5,12 +5,11 @@ month is older than all of them, or in a future that the relay's clock hasn't co
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from relay.base.months import month_of, months_through, shifted
-from relay.errors import said
 from relay.store import event_months, events
-from relay.store.database import AWAY, Database, Transaction
+from relay.store.database import AWAY, Database, Transaction, reason_of
 from relay.store.event_months import EventMonth, named, seq_of
 from relay.store.schema import SEQ_BITS
 
@@ -30,24 +29,37 @@ class EventMonths:
     async def keep(self, now_ms: int) -> int | None:
         """Make the months that are missing and drop those that are over.
 
-        Return since when on events go with their month, by the wall time; None: none do.
+        Return since when on events go with their month, by the wall time; None: none do, or one
+        that is over couldn't be dropped, so that what is in it goes row by row.
         """
         over_ms = now_ms - self._most_days * DAY_MS
+        found = await self._list()
+        if found is None:
+            return None
+        for month in _missing(found, over_ms=over_ms, now_ms=now_ms):
+            await self._change("made", month, self._add)
+        for month in _over(found, over_ms):
+            await self._change("dropped", month, self._drop)
+        found = await self._list() or []
+        return None if _over(found, over_ms) else _since_ms(found, now_ms)
+
+    async def _change(
+        self, what: str, month: EventMonth, change: Callable[[EventMonth], Awaitable[None]]
+    ) -> None:
+        """Change one month: one that can't be changed keeps no other."""
         try:
-            found = await self._list()
-            if found is None:
-                return None
-            for month in _missing(found, over_ms=over_ms, now_ms=now_ms):
-                async with self._database.begin() as tx:
-                    if month not in await _found(tx):  # by another process
-                        await event_months.add(tx, month, lasting=events.LASTING)
-            for month in found:
-                if month.end_seq <= seq_of(over_ms) and not month.is_kept:
-                    async with self._database.begin_partition() as tx:  # it copies first
-                        await event_months.drop(tx, month, but_kinds=events.LASTING)
+            await change(month)
         except AWAY as error:  # tried again in an hour; meanwhile the default one takes all
-            log.warning("the months of events can't be changed now: %s", said(error))
-        return _since_ms(await self._list() or [], now_ms)
+            log.warning("%s can't be %s now: %s", month.name, what, reason_of(error))
+
+    async def _add(self, month: EventMonth) -> None:
+        async with self._database.begin() as tx:
+            if month not in await _found(tx):  # by another process
+                await event_months.add(tx, month, lasting=events.LASTING)
+
+    async def _drop(self, month: EventMonth) -> None:
+        async with self._database.begin_partition() as tx:  # it copies first
+            await event_months.drop(tx, month, but_kinds=events.LASTING)
 
     async def _list(self) -> list[EventMonth] | None:
         async with self._database.read() as tx:
@@ -56,6 +68,10 @@ class EventMonths:
 
 async def _found(tx: Transaction) -> list[EventMonth]:
     return await event_months.months(tx) or []
+
+
+def _over(found: Sequence[EventMonth], over_ms: int) -> list[EventMonth]:
+    return [one for one in found if one.end_seq <= seq_of(over_ms) and not one.is_kept]
 
 
 def _missing(found: Sequence[EventMonth], *, over_ms: int, now_ms: int) -> list[EventMonth]:

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relay.base.signals import Signals, Topic
 from relay.config.postgresql_url import parse_postgresql_url
-from relay.errors import DatabaseLost, StoreError
+from relay.errors import DatabaseLost, StoreError, said
 from relay.store.history import History
 from relay.store.migrations import HISTORY, check_tables
 from relay.store.migrator import Plan, is_behind, migrate_online, plan, prepare
@@ -282,8 +282,16 @@ def _unobserved(_waited_s: float, _took_s: float) -> None:
     pass
 
 
-def _cause(error: BaseException) -> object:
-    return error.orig if isinstance(error, DBAPIError) else error
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, for the log: in one line, of the driver's words the first.
+
+    Those that follow may show rows: PostgreSQL's DETAIL.
+    """
+    return (said(_cause(error)).splitlines() or [type(error).__name__])[0]
+
+
+def _cause(error: BaseException) -> BaseException:
+    return (error.orig or error) if isinstance(error, DBAPIError) else error
 
 
 def _engine(place: Path | str, limits: Limits, history: History) -> AsyncEngine:

@@ -124,8 +124,7 @@ def named(month: str) -> EventMonth:
 async def add(tx: AsyncConnection, month: EventMonth, *, lasting: Sequence[str]) -> None:
     """Make a month's partition, with what has come of it before; some kinds of events last."""
     await _wait_briefly(tx)
-    is_its = f"relay_seq >= {month.begin_seq} AND relay_seq < {month.end_seq}"
-    taken = f"DELETE FROM {OTHER} WHERE {is_its} RETURNING *"  # noqa: S608 - numbers alone
+    taken = f"DELETE FROM {OTHER} WHERE {_is_within(month)} RETURNING *"  # noqa: S608 - numbers alone
     moved = f"INSERT INTO {month.name} SELECT * FROM taken"  # noqa: S608
     for statement in (
         f"LOCK TABLE {OTHER} IN ACCESS EXCLUSIVE MODE",
@@ -156,6 +155,7 @@ async def drop(tx: AsyncConnection, month: EventMonth, *, but_kinds: Sequence[st
     await _wait_briefly(tx)
     await tx.exec_driver_sql("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
     await _copy_changed(tx, gone, kept, but_kinds)
+    await _take_from_other(tx, kept, but_kinds)
     for one in gone:
         await tx.exec_driver_sql(f"DROP TABLE {one.name}")
     is_empty = f"SELECT NOT EXISTS (SELECT FROM {kept.name})"  # noqa: S608
@@ -187,9 +187,7 @@ def _kept_before(month: EventMonth, found: Sequence[EventMonth]) -> list[EventMo
 async def _copy(
     tx: AsyncConnection, parts: Sequence[EventMonth], to: EventMonth, kinds: Sequence[str]
 ) -> None:
-    since = f"relay_seq >= {to.begin_seq} AND " if to.begin_seq else ""
-    within = f"{since}relay_seq < {to.end_seq}"
-    like = f"LIKE events INCLUDING DEFAULTS INCLUDING INDEXES, CHECK ({within})"
+    like = f"LIKE events INCLUDING DEFAULTS INCLUDING INDEXES, CHECK ({_is_within(to)})"
     # With the events' indexes and their bounds as a check, it is attached without being read.
     await tx.exec_driver_sql(f"CREATE TABLE {to.name} ({like})")
     for one in parts:
@@ -221,6 +219,21 @@ async def _copy_changed(
     for one in parts:
         again = f"SELECT * FROM {one.name} WHERE {is_it} AND {_is_of(kinds)}"  # noqa: S608
         await tx.execute(text(f"INSERT INTO {to.name} {again}"), keys)
+
+
+async def _take_from_other(tx: AsyncConnection, to: EventMonth, kinds: Sequence[str]) -> None:
+    """Move what lasts of the default partition that belongs to this one, and delete the rest.
+
+    Of months that left nothing there is no table: what another shard had of them lies there.
+    """
+    taken = f"DELETE FROM {OTHER} WHERE {_is_within(to)} RETURNING *"  # noqa: S608 - numbers alone
+    moved = f"INSERT INTO {to.name} SELECT * FROM taken WHERE {_is_of(kinds)}"  # noqa: S608
+    await tx.exec_driver_sql(f"WITH taken AS ({taken}) {moved}")
+
+
+def _is_within(month: EventMonth) -> str:
+    since = f"relay_seq >= {month.begin_seq} AND " if month.begin_seq else ""
+    return f"{since}relay_seq < {month.end_seq}"
 
 
 def _is_of(kinds: Sequence[str]) -> str:

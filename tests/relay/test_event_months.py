@@ -184,6 +184,57 @@ async def test_what_lasts_of_a_year_becomes_one_table_when_its_last_month_goes(
     await expire(world, "2028-07")  # what is kept stays
 
 
+async def date(world: World, told: str, month: str) -> None:
+    """Give an event a number of a month, as one that another shard had."""
+    async with world.database.begin() as tx:
+        seq = event_months.seq_of(month_begin_ms(month)) + 1
+        values = {"relay_seq": seq, "received_ms": month_begin_ms(month)}
+        change = events_table.update().where(events_table.c.event_id == told)
+        await tx.execute(change.values(values))
+
+
+async def test_what_lies_in_a_year_between_its_tables_goes_into_the_years_one(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = await world.enrol()
+    told = []
+    for month in ("2027-01", "2027-11", "2027-12"):
+        await expire(world, month)
+        told.append((await world.tell(device, Trouble(code="camera", detail="Gone."))).id)
+    await expire(world, "2028-06")
+    taken = await world.tell(device, Trouble(code="camera", detail="Gone."))
+    over = await world.tell(device, Pressed())
+    await date(world, taken.id, "2027-05")
+    await date(world, over.id, "2027-06")
+    assert (await lying(world))["events_other"] == {taken.id, over.id}
+    await expire(world, "2028-07")
+    # Seen to fail: PostgreSQL attaches no partition to which rows of the default one belong.
+    assert await lying(world) == {"events_kept_2027_12": {*told, taken.id}}
+    assert "can't be" not in caplog.text
+
+
+async def test_a_month_that_cannot_be_dropped_keeps_no_other_and_goes_row_by_row(
+    world: World, tmp_path: Path, server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = await world.enrol()
+    told = {}
+    for month in ("2026-12", "2027-01", "2027-02"):
+        await expire(world, month)
+        told[month] = [
+            (await world.tell(device, Trouble(code="camera", detail="Gone."))).id,
+            (await world.tell(device, Pressed())).id,
+        ]
+    url = databases.postgresql_of(tmp_path / "relay.sqlite3", server)
+    databases.run_on(url, "CREATE TABLE events_kept_2027_01 ()")  # what somebody left there
+    await expire(world, "2027-09")
+    assert "events_2027_01 can't be dropped now" in caplog.text
+    assert await lying(world) == {
+        "events_kept_2026_12": {told["2026-12"][0]},
+        "events_2027_01": {told["2027-01"][0]},
+        "events_kept_2027_02": {told["2027-02"][0]},
+    }
+
+
 async def test_who_chose_days_waits_for_no_month(world: World) -> None:
     hers, his = await world.enrol(), await world.enrol()
     ada = await paired_owner(world, hers)
