@@ -67,7 +67,7 @@ class StoreError(RelayError):
 
 
 class DatabaseLost(StoreError):
-    """The database's server can't be reached, or was lost within a transaction.
+    """The database's server can't be reached in time, or was lost within a transaction.
 
     Of one that was lost while it committed nobody knows whether it did.
     """

@@ -20,6 +20,7 @@ from typing import TypeAlias, TypeVar
 from anyio import CancelScope
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relay.base.signals import Signals, Topic
@@ -240,6 +241,8 @@ class Database:
             try:
                 with CancelScope(shield=True):  # as in begin()
                     return await self._engine.connect()
+            except PoolTimeout as error:  # it has waited already
+                raise DatabaseLost("all of the database's connections are in use") from error
             except (DBAPIError, OSError) as error:
                 if time.monotonic() >= end:
                     raise DatabaseLost(f"the database doesn't answer: {_cause(error)}") from error

@@ -27,11 +27,12 @@ from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import parse_bundle
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
-from relay.errors import StoreError
+from relay.errors import DatabaseLost, StoreError
 from relay.request.presets import PresetRefused, Presets
 from relay.request.published_requests import find_published
 from relay.store import custody, events, presets
 from relay.store.database import Database, shown
+from relay.store.postgresql import Limits
 from relay.store.presets import PresetRow
 from relay.store.schema import received_counts
 from relay.tools.witness.server import build_server
@@ -269,6 +270,23 @@ async def test_a_reader_has_one_snapshot_and_waits_for_nobody(
         assert (await reader.execute(query)).scalar_one() == 0
     async with one.read() as reader:
         assert (await reader.execute(query)).scalar_one() == 1
+
+
+@pytest.mark.usefixtures("server")
+async def test_who_waits_for_a_connection_in_vain_may_ask_again(
+    server: str, tmp_path: Path
+) -> None:
+    url = databases.postgresql_of(tmp_path / "relay.sqlite3", server)
+    database = await Database.open(url, limits=Limits(connections=1, wait_s=1))
+    async with database.read():
+        # Seen to fail (sqlalchemy.exc.TimeoutError, which ends ingest) with the driver's errors
+        # alone in Database._connect.
+        with pytest.raises(DatabaseLost, match="connections are in use"):
+            async with database.begin():
+                pytest.fail("there is one connection")
+    async with database.begin():
+        pass
+    await database.close()
 
 
 async def test_what_is_written_while_reading_is_refused(two: tuple[Database, Database]) -> None:
