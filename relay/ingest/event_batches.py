@@ -31,8 +31,9 @@ from relay.ingest.event_order import EventOrder
 from relay.ingest.event_quota import EventQuota
 from relay.ingest.fence import Fence
 from relay.store import event_cursors, event_ids, events
-from relay.store.database import AWAY, UNSTORABLE, Transaction
+from relay.store.database import AWAY, UNSTORABLE, Transaction, reason_of
 from relay.store.event_cursors import Cursor
+from relay.store.event_months import is_made_meanwhile
 from relay.store.events import EventRow
 
 log = logging.getLogger(__name__)
@@ -139,13 +140,18 @@ class EventBatches:
         while left:
             piece = left.pop()
             try:
-                result.add(await self._commit(piece))
+                result.add(await self._commit_beside_months(piece))
             except PartitionLost as error:
                 ours, lost = _without_partition(piece, error.partition)
                 result.unclaimed += [one.delivery for one in lost]
                 left += [ours] if ours else []
-            except UNUSABLE:
-                log.exception("ingest: %d events can't be committed together", len(piece))
+            except UNUSABLE as error:
+                log.error(
+                    "ingest: %d events can't be committed together: %s",
+                    len(piece),
+                    reason_of(error),
+                    exc_info=None if isinstance(error, UNSTORABLE) else error,  # it shows rows
+                )
                 middle = len(piece) // 2
                 if middle:
                     left += [piece[middle:], piece[:middle]]
@@ -158,6 +164,15 @@ class EventBatches:
                 result.unclaimed += [one.delivery for some in (piece, *left) for one in some]
                 break
         return result
+
+    async def _commit_beside_months(self, piece: Sequence[ReceivedEvent]) -> Sorted:
+        """Commit a piece; again if the month of its events was made meanwhile."""
+        try:
+            return await self._commit(piece)
+        except UNSTORABLE as error:
+            if not is_made_meanwhile(error):
+                raise
+        return await self._commit(piece)
 
     async def _commit(self, told: Sequence[ReceivedEvent]) -> Sorted:
         result = Sorted()

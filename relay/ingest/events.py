@@ -39,7 +39,7 @@ from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.event_batches import Committed, EventBatches, ReceivedEvent
 from relay.ingest.event_quota import EventQuota
 from relay.ingest.fence import Fence, Owned
-from relay.store.database import AWAY, UNSTORABLE, Database
+from relay.store.database import AWAY, UNSTORABLE, Database, reason_of
 from relay.store.events import EventRow
 from relay.store.push import PushRow
 
@@ -237,8 +237,13 @@ class EventIngest:
             try:
                 async with asyncio.timeout(HOOK_TIMEOUT_S):
                     await hook(row)
-            except UNSTORABLE:
-                log.exception("event %s of %s: its follow-up failed", row.event.id, row.device)
+            except UNSTORABLE as error:  # whose words may show rows
+                log.error(
+                    "event %s of %s: its follow-up failed: %s",
+                    row.event.id,
+                    row.device,
+                    reason_of(error),
+                )
             except RETRYABLE as error:
                 log.warning("event %s is tried again: %s", row.event.id, said(error))
                 return False

@@ -38,6 +38,7 @@ MONTHS_LOCK: Final = WRITER_LOCK + 2
 """One process at a time copies what a month leaves."""
 _LASTING_THEN: Final = ("guest_gone", "guest_let", "owner_gone", "paired", "trouble")
 """What counted for ever in version 13: with other kinds events_before is read as a whole."""
+_CHECK_VIOLATION: Final = "23514"
 _BOUNDS: Final = re.compile(r"FOR VALUES FROM \((?:MINVALUE|'(\d+)')\) TO \('(\d+)'\)")
 _KIND: Final = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass('events')"
 _PARTS: Final = """
@@ -163,6 +164,14 @@ async def drop(tx: AsyncConnection, month: EventMonth, *, but_kinds: Sequence[st
         await tx.exec_driver_sql(f"DROP TABLE {kept.name}")
     else:
         await tx.exec_driver_sql(_attach(kept))
+
+
+def is_made_meanwhile(error: Exception) -> bool:
+    """Return whether rows may fit in a second try: they waited for the making of their month.
+
+    Where they were to go takes them no more then, and PostgreSQL doesn't look for another place.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _CHECK_VIOLATION
 
 
 async def _only_one(tx: AsyncConnection) -> bool:
