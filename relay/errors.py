@@ -190,3 +190,20 @@ class NotCloned(RelayError):
 
 class CommandUnanswered(RelayError):
     """The doorbell didn't answer a command in time."""
+
+
+PARTS_AWAY = (BusUnavailable, ObjectStoreError, StoreError)
+"""What the relay itself needs is out of reach; it may be asked again."""
+
+
+def public_text(error: Exception) -> str:
+    """Return what anybody may read of an error: names and addresses of the relay's parts aren't."""
+    match error:
+        case StoreError():
+            return "the relay's database is out of reach; try again in a minute"
+        case BusUnavailable():
+            return "the relay's broker is out of reach; try again in a minute"
+        case ObjectStoreError():
+            return "the relay's bucket is out of reach; try again in a minute"
+        case _:
+            return str(error)

@@ -1,5 +1,7 @@
 """The API's errors as JSON: {"error": {"code", "message"}} and a status, never a stack trace."""
 
+import logging
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -10,13 +12,13 @@ from relay.base.allowances import RateExceeded
 from relay.base.log_lines import current
 from relay.credit.errors import CreditRefused
 from relay.errors import (
-    BusUnavailable,
+    PARTS_AWAY,
     CommandUnanswered,
     NotCloned,
-    ObjectStoreError,
     RelayError,
-    StoreError,
     UnknownDoorbell,
+    public_text,
+    said,
 )
 from relay.feed.rules import FeedRefused, RefusalName
 from relay.feed.text_rules import TextRefused
@@ -26,6 +28,8 @@ from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
 from relay.people.event_retention import TooManyDays
 from relay.people.pairing import DoorbellBusy, PairingRefused
+
+log = logging.getLogger(__name__)
 
 FEED_STATUSES: dict[RefusalName, int] = {
     **dict.fromkeys(("not_found", "no_district"), 404),
@@ -60,8 +64,11 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def answer_known(_request: Request, error: Exception) -> JSONResponse:
+    """Answer an error of the relay's own; what only its keeper may read goes to the log."""
     status, code = _classify(error)
-    answer = _answer(status, code, str(error))
+    if isinstance(error, PARTS_AWAY):
+        log.warning("a request fails: %s", said(error))
+    answer = _answer(status, code, public_text(error))
     if isinstance(error, RateExceeded):
         answer.headers["Retry-After"] = str(error.retry_after_s)
     return answer
@@ -99,7 +106,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 409, "not_cloned"
         case UnknownDoorbell():
             return 404, "not_found"
-        case BusUnavailable() | ObjectStoreError() | StoreError():
+        case _ if isinstance(error, PARTS_AWAY):
             return 503, "unavailable"
         case _:
             return 422, "invalid"

@@ -1,5 +1,7 @@
 """The administrators' face as an app: its routes and error handlers."""
 
+import logging
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -8,7 +10,7 @@ from starlette.responses import Response
 from firmware.protocol.encoding import WireError
 from relay.base.allowances import RateExceeded
 from relay.custody.errors import LogUnavailable, TextNotAgreed
-from relay.errors import RelayError
+from relay.errors import PARTS_AWAY, RelayError, public_text, said
 from relay.people.errors import SignInRefused
 from relay.request.rules import RequestRefused
 from relay.web.admin import accounts, agencies, doorbells, moderation, onboarding, sessions, sign_in
@@ -17,6 +19,8 @@ from relay.web.admin.services import AdminServices
 from relay.web.admin.session import FACE, Admin, AdminRoute, get, post, services_of
 from relay.web.json_responses import PageError, error_json, wants_json, with_retry_after
 from relay.web.server_errors import on_unexpected_error
+
+log = logging.getLogger(__name__)
 
 
 def build_admin(services: AdminServices) -> Starlette:
@@ -65,7 +69,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _answer(request: Request, error: Exception) -> Response:
     status, code = _classify(error)
-    message = error.detail if isinstance(error, HTTPException) else str(error)
+    if isinstance(error, PARTS_AWAY):
+        log.warning("a request fails: %s", said(error))
+    message = error.detail if isinstance(error, HTTPException) else public_text(error)
     if wants_json(request):
         return error_json(status, code, message)
     if status == 401:
@@ -97,5 +103,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 503, "log"
         case TextNotAgreed():
             return 503, "agreement_text"
+        case _ if isinstance(error, PARTS_AWAY):
+            return 503, "unavailable"
         case _:
             return 422, "invalid"

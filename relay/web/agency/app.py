@@ -1,5 +1,7 @@
 """The agency's face as an app: its routes and middleware."""
 
+import logging
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,7 +13,7 @@ from relay.agency.register import RegisterRefused
 from relay.base.allowances import RateExceeded
 from relay.custody.entries import AnswerRefused
 from relay.custody.errors import LogUnavailable
-from relay.errors import BusUnavailable, ObjectStoreError, RelayError
+from relay.errors import PARTS_AWAY, RelayError, public_text, said
 from relay.evidence.deletions import DeletionUnknown
 from relay.feed.agency_posts import PostRefused
 from relay.feed.text_rules import TextRefused
@@ -46,6 +48,8 @@ from relay.web.agency.session import FACE, GuardedRoute, get, post, services_of
 from relay.web.feed_texts import text_problem_text
 from relay.web.json_responses import PageError, error_json, is_form, wants_json, with_retry_after
 from relay.web.server_errors import on_unexpected_error
+
+log = logging.getLogger(__name__)
 
 CONFLICTS = frozenset({"id_taken", "state"})
 FORBIDDEN = frozenset({"demo_passkey", "suspended", "suspended_by_agency", "network"})
@@ -145,8 +149,10 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _answer(request: Request, error: Exception) -> Response:
     status, code = _classify(error)
+    if isinstance(error, PARTS_AWAY):
+        log.warning("a request fails: %s", said(error))
     told = await _told(request, error)
-    message = told or (error.detail if isinstance(error, HTTPException) else str(error))
+    message = told or (error.detail if isinstance(error, HTTPException) else public_text(error))
     is_page = request.method == "GET" or is_form(request)
     if not is_page or wants_json(request):
         return error_json(status, code, message, is_told=bool(told))
@@ -211,7 +217,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 503, "log"
         case AnswerRefused() | DeletionUnknown():
             return 403, "deletion_answer"
-        case BusUnavailable() | ObjectStoreError():
+        case _ if isinstance(error, PARTS_AWAY):
             return 503, "unavailable"
         case _:
             return 422, "invalid"
