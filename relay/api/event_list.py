@@ -19,6 +19,7 @@ from relay.api.audience import audience_in
 from relay.api.errors import answer_known
 from relay.api.services import ApiServices
 from relay.base.allowances import RateExceeded, charge
+from relay.errors import StoreError
 from relay.store.database import AWAY, Snapshot
 from relay.store.event_retention import since_in
 from relay.store.events import PageEvent, page_in
@@ -80,6 +81,8 @@ class EventList:
             request = Request(scope)
             try:
                 response = await self._answer(request)
+            except StoreError as error:  # it has waited for the database already
+                response = await answer_known(request, error)
             except AWAY:  # FastAPI's route says so in its words
                 response = None
             if response is not None:
