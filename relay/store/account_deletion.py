@@ -121,7 +121,7 @@ async def delete_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
     ):
         counts[what] = await _delete(tx, table, table.c.account_id == account_id)
     counts["silent_pushes"] = await _delete(tx, silences, _any_of(silences.c.browser, own.browsers))
-    counts["notes"] = await _delete(tx, events, _any_of(events.c.credential_id, own.credential_ids))
+    counts["notes"] = await _delete(tx, events, _are_notes(own))
     counts["events_that_name_you"] = await _delete_naming(tx, own)
     counts["ceremonies"] = await _delete_ceremonies(tx, own)
     if own.email is not None:
@@ -145,7 +145,7 @@ async def count_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
         query = query.where(table.c.account_id == own.account_id)
         found[what] = int((await tx.execute(query)).scalar_one())
     query = select(func.count()).select_from(events)
-    query = query.where(_any_of(events.c.credential_id, own.credential_ids))
+    query = query.where(_are_notes(own))
     found["notes"] = int((await tx.execute(query)).scalar_one())
     found["theft_reports"] = await heatmap.count_account_reports(tx, own.account_id)
     return found | await feed.count_account(tx, own.account_id)
@@ -217,6 +217,12 @@ async def logged_packages(tx: Transaction, devices: Collection[str]) -> list[Log
             )
         )
     return found
+
+
+def _are_notes(own: AccountRows) -> ColumnElement[bool]:
+    """Return the condition of the notes for its passkeys: sealed where it is or was an owner."""
+    is_sealed_to = _any_of(events.c.credential_id, own.credential_ids)
+    return _any_of(events.c.device, own.devices) & is_sealed_to
 
 
 async def _delete_naming(tx: Transaction, own: AccountRows) -> int:

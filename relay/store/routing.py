@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Row, delete, func, insert, or_, select, update
 
+from firmware.protocol.encoding import new_id
 from firmware.protocol.pairing import SignedPairingAnswer
 from relay.store.database import Transaction, change_audience
 from relay.store.health import HealthRow, health_row
@@ -185,13 +186,30 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
 
 
 async def unlink(tx: Transaction, account_id: str, device: str) -> None:
-    """Unlink an account from a doorbell."""
+    """Unlink an account from a doorbell; that it was linked to it stays, as a pairing that is done.
+
+    By that its notes are found when it is deleted. Of a doorbell that was taken from another shard
+    the pairing itself is there.
+    """
     change_audience(tx, account_id)
-    await tx.execute(
+    unlinked = await tx.execute(
         delete(account_doorbells).where(
             account_doorbells.c.account_id == account_id, account_doorbells.c.device == device
         )
     )
+    was_paired = select(pairings.c.pairing_id).where(
+        pairings.c.account_id == account_id, pairings.c.device == device
+    )
+    if unlinked.rowcount and (await tx.execute(was_paired)).first() is None:
+        await tx.execute(
+            insert(pairings).values(
+                pairing_id=new_id(),
+                account_id=account_id,
+                device=device,
+                state="paired",
+                expires_ms=0,
+            )
+        )
 
 
 async def list_once_linked(tx: Transaction, account_id: str) -> list[str]:

@@ -27,7 +27,7 @@ from relay.ingest.carried_events import passkey_of, unknown_passkeys
 from relay.store import commands as command_rows
 from relay.store import guests, people, push, routing
 from relay.store.database import Database
-from relay.store.schema import metadata
+from relay.store.schema import accounts, metadata
 from tests.fakes.door_notices import NoticeWriter
 from tests.relay.door_notices import carry_event
 from tests.relay.evidence_packages import deliver_package
@@ -49,6 +49,13 @@ async def dump(database: Database) -> dict[str, list[str]]:
             rows = (await tx.execute(select(table))).all()
             found[table.name] = [repr(tuple(row)) for row in rows]
     return found
+
+
+async def account_of(database: Database) -> str:
+    """Return the only owner's account."""
+    async with database.read() as tx:
+        query = select(accounts.c.id).where(accounts.c.role == "owner")
+        return str((await tx.execute(query)).scalar_one())
 
 
 async def confirm(owner: Owner, by: Owner | None = None) -> dict[str, Any]:
@@ -129,6 +136,26 @@ async def test_nothing_in_the_database_names_a_deleted_account(world):
     assert deleted["waiting_pushes"] == 1
     assert deleted["player_tokens"] == 1
     assert deleted["events_that_name_you"] == 3
+
+
+async def test_notes_of_a_doorbell_that_another_shard_had_go_after_its_owner_left(world):
+    device = await world.enrol()
+    ada = await paired_owner(world, await world.enrol(), "Ada Quirk")
+    account_id = await account_of(world.database)
+    async with world.database.begin() as tx:
+        await routing.link(tx, account_id, device)  # by the move: its pairing was another shard's
+    credential_id = ada.passkey.key.credential_id
+    note = Note(credential_id=credential_id, browser="b" * 20, sealed=b64u(bytes(40)))
+    await world.tell(device, note)
+    async with world.database.begin() as tx:
+        await routing.unlink(tx, account_id, device)
+        assert await routing.list_once_linked(tx, account_id) == [device]
+    said = (await ada.get("/account/deletion")).json()["deleted"]["notes"]
+    deleted = (await delete(ada)).json()["deleted"]["notes"]
+    assert (said, deleted) == (1, 1)
+    # Seen to fail (the note stays) if `unlink` leaves nothing behind.
+    rows = [row for rows in (await dump(world.database)).values() for row in rows]
+    assert not [row for row in rows if credential_id in row]
 
 
 async def test_the_last_owners_notice_for_passers_by_goes_and_comes_back_no_more(world):
