@@ -7,7 +7,7 @@ Owners see `relay_seq`. It rises in the order of commit of one doorbell's events
 time of receipt: a count would tell how many events there are. Two doorbells may have the same one.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import itemgetter
@@ -24,7 +24,6 @@ from sqlalchemy import (
     case,
     delete,
     exists,
-    false,
     func,
     insert,
     or_,
@@ -290,17 +289,14 @@ async def notes_for(
     Those after each doorbell's cursor, or after `after_seq` where it has none. The oldest first;
     which browser each is for, the caller looks at.
     """
-    own = and_(events.c.device.in_(devices), events.c.credential_id.in_(credential_ids))
-    query = (
-        select(events)
-        .where(
-            _after(_devices(devices, guests), after, after_seq),
-            or_(own, *(_since(one) & events.c.credential_id.is_not(None) for one in guests)),
-        )
-        .order_by(events.c.relay_seq, events.c.device)
-        .limit(limit)
-    )
-    return [_event(row) for row in (await tx.execute(query)).mappings()]
+
+    def is_told(own: Sequence[str], rights: Sequence[GuestRow]) -> ColumnElement[bool]:
+        is_own = and_(events.c.device.in_(own), events.c.credential_id.in_(credential_ids))
+        is_note = events.c.credential_id.is_not(None)
+        return or_(is_own, *(_since(one) & is_note for one in rights))
+
+    cursors = {one: after.get(one, after_seq) for one in _devices(devices, guests)}
+    return await _oldest(tx, cursors, devices, guests, is_told, limit)
 
 
 async def missed(
@@ -317,18 +313,44 @@ async def missed(
     The oldest first: each doorbell's in the order of commit. Notes for these passkeys are among
     them, those of slots too.
     """
-    own = and_(
-        events.c.device.in_(devices),
-        or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
-    )
-    known = [one for one in _devices(devices, guests) if one in after]
-    query = (
-        select(events)
-        .where(_after(known, after, 0), or_(own, *(_heard_by(one) for one in guests)))
-        .order_by(events.c.relay_seq, events.c.device)
-        .limit(limit)
-    )
-    return [_event(row) for row in (await tx.execute(query)).mappings()]
+
+    def is_told(own: Sequence[str], rights: Sequence[GuestRow]) -> ColumnElement[bool]:
+        is_own = and_(
+            events.c.device.in_(own),
+            or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
+        )
+        return or_(is_own, *(_heard_by(one) for one in rights))
+
+    cursors = {one: after[one] for one in _devices(devices, guests) if one in after}
+    return await _oldest(tx, cursors, devices, guests, is_told, limit)
+
+
+async def _oldest(
+    tx: Transaction,
+    after: Mapping[str, int],
+    devices: Collection[str],
+    guests: Sequence[GuestRow],
+    is_told: Callable[[Sequence[str], Sequence[GuestRow]], ColumnElement[bool]],
+    limit: int,
+) -> list[EventRow]:
+    """Return the first events after each doorbell's cursor; of some doorbells, some are told.
+
+    By doorbells, so that their index serves whatever else is asked, and a few at once.
+    """
+    found: list[EventRow] = []
+    own, every = set(devices), list(after)
+    while every:
+        some, every = every[:MAX_TOGETHER], every[MAX_TOGETHER:]
+        is_after = [(events.c.device == one) & (events.c.relay_seq > after[one]) for one in some]
+        rights = [one for one in guests if one.device in some]
+        query = (
+            select(events)
+            .where(or_(*is_after), is_told([one for one in some if one in own], rights))
+            .order_by(events.c.relay_seq, events.c.device)
+            .limit(limit)
+        )
+        found += [_event(row) for row in (await tx.execute(query)).mappings()]
+    return sorted(found, key=lambda row: (row.relay_seq, row.device))[:limit]
 
 
 async def newest_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:
@@ -519,21 +541,22 @@ def page_in(
     overlap nor leave gaps. Their order among each other is by when they happened.
     """
     found: list[Any] = []  # rows
-    own = sorted(set(devices))
-    while own or guests:
+    own, visited = sorted(set(devices)), sorted({one.device for one in guests})
+    while own or visited:
         some, own = own[:MAX_TOGETHER], own[MAX_TOGETHER:]
-        query = _page(len(some), guests) if guests else _own_page(len(some))
+        hosts, visited = set(visited[:MAX_TOGETHER]), visited[MAX_TOGETHER:]
+        rights = [one for one in guests if one.device in hosts]
+        query = _page(len(some), rights) if rights else _own_page(len(some))
         given: dict[str, object] = {
             "passkeys": list(credential_ids),
             "limit": limit,
             "since_seq": since_ms << SEQ_BITS,
             "pictures_since_ms": pictures_since_ms,
         }
-        for name, device in _named(some, guests):
+        for name, device in _named(some, rights):
             given[f"device_{name}"] = device
             given[f"below_{name}"] = _below(before_seq, before_device, device)
         found += snapshot.execute(query, given).all()
-        guests = ()
     if len(found) > limit:
         found = sorted(found, key=lambda row: (row.relay_seq, row.device), reverse=True)[:limit]
     found.sort(key=_BY_TIME, reverse=True)
@@ -639,16 +662,8 @@ def is_guests(row: EventRow, guest: GuestRow) -> bool:
 
 
 def _devices(devices: Sequence[str], guests: Sequence[GuestRow]) -> list[str]:
-    """Name all doorbells at once, so that the index by doorbell serves whatever else is asked."""
+    """Name all doorbells of which somebody hears."""
     return sorted({*devices, *(one.device for one in guests)})
-
-
-def _after(devices: Sequence[str], after: Mapping[str, int], after_seq: int) -> ColumnElement[bool]:
-    of_each = [
-        and_(events.c.device == one, events.c.relay_seq > after.get(one, after_seq))
-        for one in devices
-    ]
-    return or_(false(), *of_each)
 
 
 def _since(guest: GuestRow) -> ColumnElement[bool]:

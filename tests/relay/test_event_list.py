@@ -138,6 +138,32 @@ async def test_more_doorbells_than_one_query_takes_are_read_by_several(
     }
 
 
+async def test_a_guest_at_many_doorbells_reads_all_of_them(world: World) -> None:
+    letters = str.maketrans("0123456789", "defghijklm")
+    many = [f"{number:020}".translate(letters) for number in range(600)]
+    rights = [
+        GuestRow(
+            account_id="g", device=device, browser=browser, what=("rings",), since_seq=1, until_ms=9
+        )
+        for device in many
+        for browser in ("B", "C")
+    ]
+    told = [values(device, place + 1, Pressed()) for place, device in enumerate(many)]
+    own = values(DEVICES[0], 1000, Pressed())
+    asked: dict[str, Any] = {"credential_ids": [PASSKEY], "guests": rights}
+    async with world.database.begin() as tx:
+        await tx.execute(insert(rows), [own, *told])
+        # Seen to fail on SQLite: "too many terms in compound SELECT".
+        page = await events.newest(tx, DEVICES[:1], **asked, limit=200)
+        missed = await events.missed(
+            tx, DEVICES[:1], **asked, after=dict.fromkeys(many, 0), limit=200
+        )
+        assert not await events.notes_for(tx, DEVICES[:1], **asked)
+        assert len(await events.newest_heard(tx, rights)) == 600
+    assert [row.relay_seq for row in page] == [1000, *range(600, 401, -1)]
+    assert [row.relay_seq for row in missed] == list(range(1, 201))
+
+
 async def test_an_event_from_before_a_field_is_shown_with_it(world: World) -> None:
     """Seen to fail where the stored JSON is passed on as it is."""
     told = values(DEVICES[0], 1, Pressed())
