@@ -134,7 +134,7 @@ class Relay:
             config, database, clock, machine=machine, members=self._fleet.members
         )
         self._feed_pushes = FeedPushes(database=database, clock=clock, sender=self._web_push.sender)
-        self._forgetting = Expiry(database, clock, config.events)
+        self._forgetting = Expiry(database, clock, config.events, machine=machine)
         self._theft_map = TheftMapPublisher(
             database,
             clock,

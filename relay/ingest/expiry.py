@@ -1,6 +1,7 @@
 """Hourly deletion of expired rows: events, pictures, posts, notes, pushes, drafts and the like."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from relay.base.clock import Clock
@@ -21,6 +22,7 @@ from relay.store import (
     feed_review,
     fleet,
     guests,
+    postgresql,
     push,
     releases,
     sign_in_failures,
@@ -28,10 +30,14 @@ from relay.store import (
 )
 from relay.store.database import Database, Transaction
 
+log = logging.getLogger(__name__)
+
 EACH_S = 3600.0
 ID_LIFE_MS = thumbnails.LIFE_MS
 """A doorbell that tells a passing event again after that long is believed once more; of one that is
 kept, its row says that it isn't new."""
+MOST_APART_MS = DAY_MS
+"""Machine and database server; by more one of them has jumped."""
 DOORBELLS_AT_ONCE = 100
 """Whose old events are looked for at once."""
 EVENTS_AT_ONCE = 1000
@@ -54,8 +60,11 @@ class Expiry:
         events_config: EventsConfig | None = None,
         *,
         events_at_once: int = EVENTS_AT_ONCE,
+        machine: Clock | None = None,
     ) -> None:
+        """`machine`: the clock that has to agree with the database server's; None: none has."""
         self._database = database
+        self._machine = machine
         self._clock = clock
         self._events_at_once = events_at_once
         self._keep_days = (events_config or EventsConfig()).keep_days
@@ -68,7 +77,9 @@ class Expiry:
             await asyncio.sleep(EACH_S)
 
     async def forget(self) -> None:
-        """Delete all rows that have expired by now."""
+        """Delete all rows that have expired by now; none while it is unsure what time it is."""
+        if not await self._is_clock_right():
+            return
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             await thumbnails.forget(tx, now_ms=now_ms)
@@ -91,6 +102,23 @@ class Expiry:
             await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)
         await self._forget_events(now_ms)
 
+    async def _is_clock_right(self) -> bool:
+        """Return whether machine and database server agree: after a jump too much would go."""
+        if self._machine is None:
+            return True
+        async with self._database.read() as tx:
+            server_ms = await postgresql.server_ms(tx)
+        if server_ms is None:
+            return True
+        apart_ms = abs(self._machine.wall_ms() - server_ms)
+        if apart_ms > MOST_APART_MS:
+            log.error(
+                "nothing is deleted for its age: this machine's clock and the database server's "
+                "are %d days apart",
+                apart_ms // DAY_MS,
+            )
+        return apart_ms <= MOST_APART_MS
+
     async def _forget_events(self, now_ms: int) -> None:
         usual_ms = now_ms - self._keep_days * DAY_MS
         since_ms = await self._months.keep(now_ms)
@@ -105,19 +133,26 @@ class Expiry:
                 notes = await event_retention.of_notes(tx, kept, most=self._keep_days)
             for days in set(kept.values()):
                 before_ms = usual_ms if days is None else now_ms - days * DAY_MS
-                await self._forget_before(before_ms, [one for one in some if kept[one] == days])
+                of_them = [one for one in some if kept[one] == days]
+                await self._forget_before(before_ms, of_them, now_ms=now_ms)
             for one in notes:
                 before_ms = now_ms - one.days * DAY_MS
-                await self._forget_before(before_ms, [one.device], one.credential_id)
+                await self._forget_before(before_ms, [one.device], one.credential_id, now_ms=now_ms)
 
     async def _forget_before(
-        self, before_ms: int, devices: Sequence[str], credential_id: str | None = None
+        self,
+        before_ms: int,
+        devices: Sequence[str],
+        credential_id: str | None = None,
+        *,
+        now_ms: int,
     ) -> None:
         await self._forget_found(
             lambda tx: events.old_keys(
                 tx,
                 devices,
                 before_ms=before_ms,
+                now_ms=now_ms,
                 limit=self._events_at_once,
                 credential_id=credential_id,
             )

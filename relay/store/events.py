@@ -385,24 +385,27 @@ async def old_keys(
     devices: Collection[str],
     *,
     before_ms: int,
+    now_ms: int,
     limit: int,
     credential_id: str | None = None,
 ) -> list[EventKey]:
     """Name these doorbells' events received before a time; of a passkey's notes if one is named.
 
-    Not those that say who owns a doorbell or visits it, nor troubles: the last one counts.
+    Not those that say who owns a doorbell or visits it, nor troubles: the last one counts. What was
+    numbered ahead of the time, after a relay's clock had jumped, goes by the time of its receipt.
     """
-    query = (
-        select(events.c.device, events.c.relay_seq)
-        .where(
+    is_old = events.c.relay_seq < before_ms << SEQ_BITS
+    is_ahead = (events.c.relay_seq > now_ms << SEQ_BITS) & (events.c.received_ms < before_ms)
+    parts = [
+        select(events.c.device, events.c.relay_seq).where(
             events.c.device.in_(devices),
-            events.c.relay_seq < before_ms << SEQ_BITS,
+            which,
             events.c.kind.not_in(LASTING),
+            *([] if credential_id is None else [events.c.credential_id == credential_id]),
         )
-        .limit(limit)
-    )
-    if credential_id is not None:
-        query = query.where(events.c.credential_id == credential_id)
+        for which in (is_old, is_ahead)  # each by the primary key
+    ]
+    query = union_all(*parts).limit(limit)
     return [EventKey(row.device, row.relay_seq) for row in await tx.execute(query)]
 
 

@@ -159,6 +159,14 @@ def check_suitable(connection: Connection) -> None:
         )
 
 
+async def server_ms(tx: AsyncConnection) -> int | None:
+    """Return the wall time of the server's own clock; None with SQLite, which has none."""
+    if tx.dialect.name != "postgresql":
+        return None
+    asked = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")
+    return int((await tx.execute(asked)).scalar_one())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standby:
     """One standby that follows this server."""

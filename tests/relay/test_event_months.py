@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, Pressed, Trouble
+from relay.base.clock import SystemClock
 from relay.base.months import month_begin_ms
 from relay.bus import PARTITIONS
 from relay.config.settings import EventsConfig
@@ -233,6 +234,26 @@ async def test_the_log_of_an_event_that_cannot_be_stored_has_no_row(
     # Seen to fail: the driver's error has the row as its DETAIL.
     assert told.event.id not in caplog.text
     assert "DETAIL" not in caplog.text
+
+
+async def test_a_clock_that_jumped_deletes_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = await world.enrol()
+    world.clock.set_wall_ms(SystemClock().wall_ms())
+    expiry = Expiry(world.database, world.clock, EventsConfig(), machine=world.clock)
+    await expiry.forget()
+    pressed = await world.tell(device, Pressed())
+    months = await names(world)
+    assert len(months) == 3
+    world.clock.advance(5000 * 24 * 3600)
+    await expiry.forget()
+    # Seen to fail (all months are dropped, and others made) without the database server's clock.
+    assert await names(world) == months
+    assert set().union(*(await lying(world)).values()) == {pressed.id}
+    assert " days apart" in caplog.text
+    await Expiry(world.database, world.clock, EventsConfig(), machine=SystemClock()).forget()
+    assert await names(world) != months, "a town's clock may be wound"
 
 
 async def date(world: World, told: str, month: str) -> None:
