@@ -31,7 +31,7 @@ _LIKE_BEFORE: Final = (
     "CREATE INDEX events_by_seq ON events (device, seq, event_id)",
     "CREATE INDEX events_by_kind ON events (device, kind, seq)",
 )
-"""As version 13 had it: later steps add to it."""
+"""As version 13 had it: later steps, or `migrator.prepare`, add to it."""
 LOCK_TIMEOUT_MS: Final = 1_000
 """All who ask for events wait behind whoever changes the partitions, and it waits for a backup."""
 MONTHS_LOCK: Final = WRITER_LOCK + 2

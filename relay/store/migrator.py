@@ -85,6 +85,8 @@ def prepare(connection: Connection, history: History, *, is_migrating: bool) -> 
     if not inspect(connection).has_table(schema_version.name):
         history.metadata.create_all(connection)
         event_months.partition(connection)
+        for index in history.metadata.tables["events"].indexes:
+            index.create(connection, checkfirst=True)  # those of later versions are missing
         values = {"version": history.version, "compatible_from": history.compatible_from}
         connection.execute(insert(schema_version).values(values))
         return

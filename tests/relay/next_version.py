@@ -8,6 +8,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import sqlalchemy
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from relay.app.relay import serve
@@ -26,9 +27,11 @@ def _tables(*, has_visits: bool) -> MetaData:
     tables = MetaData()
     for table in HISTORY.metadata.sorted_tables:
         table.to_metadata(tables)
-    tables.tables["events"].append_column(
-        Column("heard", BigInteger, nullable=False, server_default="0")
-    )
+    events = tables.tables["events"]
+    events.append_column(Column("heard", BigInteger, nullable=False, server_default="0"))
+    sqlalchemy.Index("events_by_heard", events.c.device, events.c.heard)
+    event_ids = tables.tables["event_ids"]
+    sqlalchemy.Index("event_ids_by_device", event_ids.c.device)
     tables.tables["doorbells"].append_column(Column("paint", Text))
     if has_visits:
         Table("visits", tables, Column("device", Text, primary_key=True))

@@ -114,6 +114,15 @@ async def test_from_today_s_version_two_steps_at_once_need_it_stopped(
     assert state_of(place) == (SCHEMA_VERSION, SCHEMA_VERSION, 0)
 
 
+async def test_an_empty_database_of_a_later_version_has_that_version_s_indexes(place: str) -> None:
+    """Seen to fail: the partitioned table of events had those of version 13 alone."""
+    await (await Database.open(place, history=NEXT)).close()
+    made = run_on(place, "SELECT indexname FROM pg_indexes WHERE tablename = 'events'")
+    assert {"events_by_heard", "events_by_kind", "events_by_seq"} <= {name for (name,) in made}
+    made = run_on(place, "SELECT indexdef FROM pg_indexes WHERE tablename = 'events_other'")
+    assert any("(device, heard)" in index for (index,) in made)
+
+
 async def test_sqlite_goes_through_all_of_it_in_one_transaction(tmp_path: Path) -> None:
     path = tmp_path / "relay.sqlite3"
     await (await Database.open(path)).close()
