@@ -156,6 +156,7 @@ class EventBatches:
                 if middle:
                     left += [piece[middle:], piece[:middle]]
                 else:
+                    self._quota.take(piece[0].event.device, len(piece[0].delivery.data))
                     result.refused.append(piece[0].delivery)
             except AWAY as error:
                 if result == Sorted():
@@ -175,6 +176,10 @@ class EventBatches:
         return await self._commit(piece)
 
     async def _commit(self, told: Sequence[ReceivedEvent]) -> Sorted:
+        with self._quota.unless_it_fails():
+            return await self._commit_charged(told)
+
+    async def _commit_charged(self, told: Sequence[ReceivedEvent]) -> Sorted:
         result = Sorted()
         devices = {one.event.device for one in told}
         is_in_turn = any(needs_turn(one.event) for one in told)

@@ -5,7 +5,8 @@ can neither fill the database quickly nor flood its owners. In memory, per relay
 restart, or by another replica, it gets a new one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from relay.base.allowances import Bucket, Rate
@@ -30,6 +31,23 @@ class EventQuota:
         self._monotonic_s = monotonic_s
         self._size_bytes = size_bytes
         self._allowances: dict[str, _Allowance] = {}
+        self._taken: list[tuple[Bucket, float]] = []
+
+    @contextmanager
+    def unless_it_fails(self) -> Iterator[None]:
+        """Give back what is taken in the block if it raises: none of it was committed.
+
+        One block at a time, as batches are committed.
+        """
+        self._taken.clear()
+        try:
+            yield
+        except BaseException:
+            for bucket, amount in self._taken:
+                bucket.spent = max(0.0, bucket.spent - amount)
+            raise
+        finally:
+            self._taken.clear()
 
     def take(self, device: str, size_bytes: int) -> bool:
         """Count one more event; False, and nothing counted, if the allowance is used up."""
@@ -38,8 +56,8 @@ class EventQuota:
             return False
         if own.size_bytes.wait_s(size_bytes, self._size_bytes, now_s) > 0:
             return False
-        own.events.spent += 1
-        own.size_bytes.spent += size_bytes
+        self._spend(own.events, 1)
+        self._spend(own.size_bytes, size_bytes)
         return True
 
     def take_push(self, device: str) -> bool:
@@ -47,8 +65,12 @@ class EventQuota:
         pushes = self._of(device).pushes
         if pushes.wait_s(1, PUSHES, self._monotonic_s()) > 0:
             return False
-        pushes.spent += 1
+        self._spend(pushes, 1)
         return True
+
+    def _spend(self, bucket: Bucket, amount: float) -> None:
+        bucket.spent += amount
+        self._taken.append((bucket, amount))
 
     def _of(self, device: str) -> _Allowance:
         return self._allowances.setdefault(device, _Allowance())

@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Event, Pressed, ReleaseCommitted
+from firmware.protocol.events import Event, Pressed, PushMessage, PushWanted, ReleaseCommitted
 from firmware.protocol.topics import subject
 from relay.bus import PARTITIONS, partition_of
 from relay.errors import DatabaseLost
 from relay.ingest.carried_events import NoCustody
 from relay.ingest.event_batches import EventBatches, ReceivedEvent, Sorted
+from relay.ingest.event_quota import EVENTS, PUSHES, EventQuota
 from relay.ingest.events import EventIngest
 from relay.ingest.fence import Fence
 from relay.store import event_ids, events, partitions
@@ -91,6 +92,7 @@ def batches(world: World, *, clock: ManualClock | None = None, **parts: Any) -> 
         fence=parts.get("fence", Fence(world.database, None)),
         clock=clock or world.clock,
         custody=parts.get("custody", NoCustody()),
+        quota=parts.get("quota"),
     )
 
 
@@ -153,6 +155,30 @@ async def test_what_was_committed_before_the_database_was_lost_counts(world: Wor
     with pytest.raises(DatabaseLost):  # nothing of it counts
         await batches(world, custody=custody).commit([third, lost])
     assert await stored(world, devices[2]) == []
+
+
+async def test_what_is_rolled_back_uses_up_no_allowance(world: World) -> None:
+    device = await world.enrol()
+    broken = told(device, 1, body=ReleaseCommitted(commitment="a" * 64))
+    wanted = PushWanted(
+        for_event_id=new_id(),
+        expires_ms=world.clock.wall_ms() + MINUTE_MS,
+        messages=[PushMessage(browser="b" * 20, encrypted="AAAA")],
+    )
+    push = told(device, 2, body=wanted)
+    quota = EventQuota(monotonic_s=lambda: 0.0)
+    here = batches(world, custody=BreakingCustody(), quota=quota)
+    lost = batches(world, custody=LosingCustody(broken.event.id), quota=quota)
+    for _ in range(PUSHES.at_once):
+        assert (await here.commit([broken])).refused == [broken.delivery]
+        with pytest.raises(DatabaseLost):
+            await lost.commit([broken, push])
+    # Seen to fail (all are used up) while the attempts were counted.
+    for _ in range(PUSHES.at_once):
+        assert quota.take_push(device)
+    for _ in range(EVENTS.at_once - PUSHES.at_once):  # what is discarded counts once
+        assert quota.take(device, 1)
+    assert not quota.take(device, 1)
 
 
 async def test_the_numbers_of_a_doorbell_rise_at_relays_whose_clocks_differ(world: World) -> None:
