@@ -42,6 +42,8 @@ DOORBELLS_AT_ONCE = 100
 """Whose old events are looked for at once."""
 EVENTS_AT_ONCE = 1000
 """Which go in one transaction, so that others have their turn in between."""
+LATE_MS = 3600 * 1000
+"""So much later than its number says an event may be committed, and more."""
 SLOTS_WITH_NOTES = 1008
 """A week of ten-minute slots: only where slots are shorter are there more within their life."""
 RELEASE_LIFE_MS = 30 * 24 * 3600 * 1000
@@ -68,6 +70,7 @@ class Expiry:
         self._clock = clock
         self._events_at_once = events_at_once
         self._keep_days = (events_config or EventsConfig()).keep_days
+        self._looked_ms = self._looked_at_all_ms = 0
         self._months = EventMonths(database, most_days=self._keep_days)
 
     async def run(self) -> None:
@@ -126,8 +129,9 @@ class Expiry:
             usual_ms = min(usual_ms, since_ms)
         async with self._database.read() as tx:
             devices = await fleet.all_devices(tx)
+        notes_since_ms = self._slot_notes_since_ms(now_ms)
         for some in batched(devices, DOORBELLS_AT_ONCE):
-            await self._forget_slot_notes(now_ms, some)
+            await self._forget_slot_notes(now_ms, notes_since_ms, some)
             async with self._database.read() as tx:
                 kept = await event_retention.of_doorbells(tx, some, most=self._keep_days)
                 notes = await event_retention.of_notes(tx, kept, most=self._keep_days)
@@ -136,8 +140,22 @@ class Expiry:
                 of_them = [one for one in some if kept[one] == days]
                 await self._forget_before(before_ms, of_them, now_ms=now_ms)
             for one in notes:
-                before_ms = now_ms - one.days * DAY_MS
-                await self._forget_before(before_ms, [one.device], one.credential_id, now_ms=now_ms)
+                before_ms, its = now_ms - one.days * DAY_MS, [one.device]
+                await self._forget_before(before_ms, its, one.credential_id, now_ms=now_ms)
+        self._looked_ms = now_ms
+        if notes_since_ms is None:
+            self._looked_at_all_ms = now_ms
+
+    def _slot_notes_since_ms(self, now_ms: int) -> int | None:
+        """Return since when notes of slots came that may be over now; None: look at all.
+
+        Those from before went at the last look. All are looked at once a day, for what came with
+        doorbells of another shard, and after the clock was set back.
+        """
+        all_ms = self._looked_at_all_ms
+        if not all_ms <= self._looked_ms <= now_ms < all_ms + DAY_MS:
+            return None
+        return self._looked_ms - events.SLOT_NOTES_LIFE_MS - LATE_MS
 
     async def _forget_before(
         self,
@@ -158,10 +176,14 @@ class Expiry:
             )
         )
 
-    async def _forget_slot_notes(self, now_ms: int, devices: Sequence[str]) -> None:
+    async def _forget_slot_notes(
+        self, now_ms: int, since_ms: int | None, devices: Sequence[str]
+    ) -> None:
         before_ms, at_once = now_ms - events.SLOT_NOTES_LIFE_MS, self._events_at_once
         await self._forget_found(
-            lambda tx: events.old_slot_notes(tx, devices, before_ms=before_ms, limit=at_once)
+            lambda tx: events.old_slot_notes(
+                tx, devices, since_ms=since_ms, before_ms=before_ms, limit=at_once
+            )
         )
         await self._forget_found(
             lambda tx: events.crowded_slot_notes(tx, devices, slots=SLOTS_WITH_NOTES, limit=at_once)

@@ -417,16 +417,25 @@ async def forget(tx: Transaction, keys: Sequence[EventKey]) -> None:
 
 
 async def old_slot_notes(
-    tx: Transaction, devices: Collection[str], *, before_ms: int, limit: int
+    tx: Transaction,
+    devices: Collection[str],
+    *,
+    since_ms: int | None,
+    before_ms: int,
+    limit: int,
 ) -> list[EventKey]:
-    """Name these doorbells' notes of slots that were received before a time, read or not."""
+    """Name these doorbells' notes of slots that were received before a time, read or not.
+
+    With `since_ms` those since then, and nothing else is read; None: all, for which each note that
+    a doorbell has is read.
+    """
+    when = events.c.received_ms < before_ms  # also of what was numbered ahead of its time
+    if since_ms is not None:
+        seqs = (since_ms << SEQ_BITS, before_ms << SEQ_BITS)
+        when = (events.c.relay_seq >= seqs[0]) & (events.c.relay_seq < seqs[1])
     query = (
         select(events.c.device, events.c.relay_seq)
-        .where(
-            events.c.device.in_(devices),
-            events.c.kind == SLOT_NOTE,
-            events.c.received_ms < before_ms,
-        )
+        .where(events.c.device.in_(devices), events.c.kind == SLOT_NOTE, when)
         .limit(limit)
     )
     return [EventKey(row.device, row.relay_seq) for row in await tx.execute(query)]
@@ -440,7 +449,7 @@ async def crowded_slot_notes(
         select(events.c.device)
         .where(events.c.device.in_(devices), events.c.kind == SLOT_NOTE)
         .group_by(events.c.device)
-        .having(func.count() > slots)
+        .having(func.count(events.c.seq.distinct()) > slots)  # each browser has a note in each
     )
     found: list[EventKey] = []
     for device in (await tx.execute(crowded)).scalars().all():
