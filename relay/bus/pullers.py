@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
 from nats.aio.client import Client
@@ -161,6 +161,18 @@ class Puller:
         self._open_lanes()
         await self._ask_for(limit)
         batch: list[StreamMessage] = []
+        try:
+            await self._gather(batch, limit)
+            await self._give_strays_back()
+        except asyncio.CancelledError:
+            for lane in self._lanes.values():
+                lane.stop_opening()
+            self._put_back(batch)
+            raise
+        self._returned_at = asyncio.get_running_loop().time()
+        return batch
+
+    async def _gather(self, batch: list[StreamMessage], limit: int) -> None:
         called_at = asyncio.get_running_loop().time()
         took_s = called_at - self._returned_at
         try:
@@ -173,16 +185,25 @@ class Puller:
                 self._take(self._arrived.get_nowait(), batch)
         except (TimeoutError, asyncio.QueueEmpty):
             pass
-        except asyncio.CancelledError:
-            for lane in self._lanes.values():
-                lane.stop_opening()
-            raise
+
+    async def _give_strays_back(self) -> None:
         strays, self._strays = self._strays, []
         for message in strays:  # of partitions that were handed over
             with contextlib.suppress(NatsError):
                 await message.nak(delay=STRAY_RETRY_S)
-        self._returned_at = asyncio.get_running_loop().time()
-        return batch
+
+    def _put_back(self, batch: Sequence[StreamMessage]) -> None:
+        """Have the next batch begin with what nobody has got of this one."""
+        later: list[Msg | None] = []
+        while not self._arrived.empty():
+            later.append(self._arrived.get_nowait())
+        for one in batch:
+            self._arrived.put_nowait(one._message)
+            lane = self._lanes.get(int(one._message.subject.split(".")[-2]))
+            if lane is not None:
+                lane.wanted += 1
+        for message in later:
+            self._arrived.put_nowait(message)
 
     def _due_at(self) -> float:
         """Return when the next lane is to be asked, whatever comes until then."""

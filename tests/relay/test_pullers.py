@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
 from firmware.protocol.topics import subject
-from relay.bus import EVENTS_STREAM, Bus, Puller, partition_of
+from relay.bus import EVENTS_STREAM, Bus, Puller, partition_of, pullers
 from relay.bus.streams import LEAVE_S, Streams, durable_of
 from relay.fleet.broker import bus_of
+from tests.fakes.waiting import eventually
 from tests.relay.servers import Broker, free_port
 
 pytestmark = pytest.mark.services
@@ -90,6 +93,37 @@ async def test_who_hands_a_partition_over_while_taking_it_leaves_the_new_owners_
                 await asyncio.sleep(0.3)
                 # Seen to fail (it is another one) while the task that opens it went on.
                 assert (await consumer(other)).created == made_at
+
+
+class HeldUp:
+    """Streams whose consumers are never there, and the client that nothing is asked of."""
+
+    def new_inbox(self) -> str:
+        return "inbox"
+
+    async def take_over(self, _stream: str, _partition: int, *, is_anew: bool) -> None:
+        await asyncio.sleep(3600 if is_anew else 0)
+
+
+async def test_who_is_ended_while_gathering_has_the_same_messages_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: Any = HeldUp()
+    puller = Puller(held, EVENTS_STREAM, held)
+    place, lane = partition_of(DEVICE), puller._lanes[partition_of(DEVICE)]
+    lane.wanted = 5
+    for data in (b"first", b"second"):
+        await puller._arrived.put(Msg(held, subject=f"events.{place}.{DEVICE}", data=data))
+    with monkeypatch.context() as patched:
+        patched.setattr(pullers, "MAX_GATHER_S", 60)
+        ended = asyncio.create_task(puller.next())
+        await eventually(lambda: lane.wanted == 4)  # the first is in hand, and others may come
+        ended.cancel()
+        await asyncio.wait([ended])
+    # Seen to fail (the first is lost, until the broker misses its acknowledgement).
+    assert [one.data for one in await puller.next()] == [b"first", b"second"]
+    assert lane.wanted == 3
+    puller.work_on(frozenset())
 
 
 def without_streams(broker: Broker) -> Broker:
