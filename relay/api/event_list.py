@@ -5,6 +5,7 @@ events are read in one snapshot, and written as JSON once. Whatever isn't such a
 signed in goes on to FastAPI, whose route describes this one and says what is wrong.
 """
 
+import math
 from typing import Annotated, Final
 
 import msgspec
@@ -18,8 +19,10 @@ from firmware.protocol.encoding import DEVICE_ID_PATTERN
 from relay.api.audience import audience_in
 from relay.api.errors import answer_known
 from relay.api.services import ApiServices
-from relay.base.allowances import RateExceeded, charge
+from relay.base.allowances import MAX_REMEMBERED, RateExceeded, charge
+from relay.base.clock import Clock
 from relay.errors import StoreError
+from relay.people.secrets import hash_of
 from relay.store.database import AWAY, Snapshot
 from relay.store.event_retention import since_in
 from relay.store.events import PageEvent, page_in
@@ -67,12 +70,41 @@ def events_in(snapshot: Snapshot, account: Account, asked: EventListAsked, now_m
     return msgspec.json.encode(EventsListed(events=page))
 
 
+class Refusals:
+    """The sessions that asked too often, until they may ask again: for them nothing is read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._times_ms: dict[str, tuple[int, int]] = {}
+
+    def add(self, token: str, error: RateExceeded) -> None:
+        """Take note of a refusal."""
+        now_ms, token_hash = self._clock.wall_ms(), hash_of(token)
+        self._times_ms.pop(token_hash, None)
+        self._times_ms[token_hash] = (now_ms, now_ms + error.retry_after_s * 1000)
+        if len(self._times_ms) > MAX_REMEMBERED:
+            del self._times_ms[next(iter(self._times_ms))]  # the oldest
+
+    def of(self, token: str) -> RateExceeded | None:
+        """Return what is answered to a session now, if it still has to wait."""
+        if not self._times_ms:
+            return None
+        now_ms, token_hash = self._clock.wall_ms(), hash_of(token)
+        since_ms, until_ms = self._times_ms.get(token_hash, (0, 0))
+        if since_ms <= now_ms < until_ms:  # the clock may be set back
+            return RateExceeded(math.ceil((until_ms - now_ms) / 1000))
+        self._times_ms.pop(token_hash, None)
+        return None
+
+
 class EventList:
     """ASGI middleware of the API that answers the list itself."""
 
-    def __init__(self, app: ASGIApp, services: ApiServices) -> None:
+    def __init__(self, app: ASGIApp, services: ApiServices, limits_clock: Clock) -> None:
+        """`limits_clock` is the one by which requests are counted (relay/web/rate_limits.py)."""
         self._app = app
         self._services = services
+        self._refusals = Refusals(limits_clock)
         self._route = Route(PATH, self._answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,6 +128,8 @@ class EventList:
         token, asked = _bearer_token(request.headers), _asked(request.query_params)
         if not token or asked is None:
             return None
+        if refusal := self._refusals.of(token):
+            return await answer_known(request, refusal)
         now_ms = self._services.clock.wall_ms()
 
         def ask(snapshot: Snapshot, session: Session) -> bytes:
@@ -108,6 +142,7 @@ class EventList:
         try:
             charge(request.state, session.account.id)
         except RateExceeded as error:
+            self._refusals.add(token, error)
             return await answer_known(request, error)
         return Response(body, media_type="application/json")
 

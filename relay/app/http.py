@@ -86,8 +86,9 @@ class HttpServices:
 
 def build_http(services: HttpServices) -> ASGIApp:
     """Return the app that a server runs."""
+    listed = EventList(build_api(services.api), services.api, services.limits_clock)
     api = CORSMiddleware(
-        TownTime(EventList(build_api(services.api), services.api), services.town_clock),
+        TownTime(listed, services.town_clock),
         allow_origins=list(services.owner_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],

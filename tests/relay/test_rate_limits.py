@@ -10,6 +10,7 @@ from relay.base.networks import stranger
 from relay.config.settings import LimitsConfig
 from relay.ingest.expiry import Expiry
 from relay.people.lockout import LONGEST_WAIT_S, Lockout
+from relay.store.database import Database
 from relay.web.rate_limits import (
     AREA,
     CHANGE,
@@ -24,7 +25,7 @@ from relay.web.rate_limits import (
 from tests.attacks.test_nobody_reaches_anothers_things import routes_of
 from tests.fakes.clock import ManualClock
 from tests.relay.databases import open_database, rows_of
-from tests.relay.http_people import Officer, Owner, certified_officer
+from tests.relay.http_people import Officer, Owner, certified_officer, paired_owner
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, open_world
 from tests.relay.onboarding_people import Applicant
 
@@ -98,6 +99,37 @@ async def test_looking_at_an_area_again_and_again_leaves_the_way_in_open(tmp_pat
         assert (await applicant.http.post(applicant.path + "/code")).status_code == 429  # its own
         world.clock.advance(int(looks[-1].headers["retry-after"]))
         assert (await applicant.measure("", action="look")).status_code == 422
+
+
+async def test_who_asks_for_the_list_too_often_costs_no_look_at_the_database(tmp_path, monkeypatch):
+    looks, look = 0, Database.look
+
+    async def counted(database, ask):
+        nonlocal looks
+        looks += 1
+        return await look(database, ask)
+
+    async with open_world(tmp_path, limits_config=TIGHT) as world:
+        owner = await paired_owner(world, await world.enrol())
+        while (answer := await owner.get("/events")).is_success:
+            pass
+        wait_s = int(answer.headers["retry-after"])
+        monkeypatch.setattr(Database, "look", counted)
+        again = await owner.get("/events")
+        # Seen to fail (1) while session and events were read first, and counted then.
+        assert looks == 0
+        assert (again.status_code, again.json()) == (429, answer.json())
+        assert again.headers["retry-after"] == str(wait_s)
+        assert (await owner.get("/doorbells")).status_code == 429  # by its own count
+        world.clock.advance(wait_s)
+        assert (await owner.get("/events")).status_code == 200
+        while (await owner.get("/events")).is_success:
+            pass
+        world.clock.advance(-3600)  # a clock that is set back locks nobody out
+        assert "authorization" in owner.http.headers
+        looks = 0
+        await owner.get("/events")
+        assert looks == 1
 
 
 async def test_a_page_says_it_in_both_languages_and_the_app_may_read_it(tmp_path):
