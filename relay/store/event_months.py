@@ -107,7 +107,7 @@ async def months(tx: AsyncConnection) -> list[EventMonth] | None:
         return None
     found = []
     for row in await tx.exec_driver_sql(_PARTS):
-        if match := _BOUNDS.fullmatch(row.bounds):
+        if match := _BOUNDS.fullmatch(row.bounds or ""):  # none: it was dropped just now
             begin_seq, end_seq = int(match[1] or 0), int(match[2])
             found.append(EventMonth(begin_seq=begin_seq, end_seq=end_seq, name=row.name))
     return sorted(found)

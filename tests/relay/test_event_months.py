@@ -256,6 +256,19 @@ async def test_a_clock_that_jumped_deletes_nothing(
     assert await names(world) != months, "a town's clock may be wound"
 
 
+async def test_a_month_that_another_process_drops_is_none_any_more(
+    world: World, tmp_path: Path, server: str
+) -> None:
+    await expire(world)
+    url = databases.postgresql_of(tmp_path / "relay.sqlite3", server)
+    async with world.database.read() as tx:
+        await tx.execute(text("SELECT 1"))  # the snapshot
+        databases.run_on(url, "DROP TABLE events_2026_12")
+        # Seen to fail (TypeError): PostgreSQL says nothing of the bounds of what is gone.
+        found = await event_months.months(tx) or []
+    assert [one.name for one in found] == ["events_2027_01", "events_2027_02"]
+
+
 async def date(world: World, told: str, month: str) -> None:
     """Give an event a number of a month, as one that another shard had."""
     async with world.database.begin() as tx:
