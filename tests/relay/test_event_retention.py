@@ -114,7 +114,7 @@ async def test_what_came_after_a_clocks_jump_goes_in_its_time(world: World) -> N
     after = [(await world.tell(device, Pressed())).id for _ in range(3)]
     await forget(world)
     assert await stored(world) == {jumped.id, *after}
-    world.clock.advance(181 * DAY_S)
+    world.clock.advance((180 + 32) * DAY_S)  # on PostgreSQL up to a month late
     await forget(world)
     # Seen to fail (all stay, for 13 years): a doorbell's numbers go on from its highest.
     assert await stored(world) == {jumped.id}
