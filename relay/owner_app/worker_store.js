@@ -4,7 +4,7 @@
  * has one subscription, so notifications are on at one relay.
  *
  * Pages write it, from what they check themselves; the worker reads it. Signing out forgets it.
- * No private key is here: the worker uses the browser's own, which can't be read out.
+ * The browser's private keys, which the worker uses, can't be read out.
  * @module
  */
 import { Relay } from "./api.js";
@@ -68,7 +68,7 @@ function changeStores(change) {
   return navigator.locks.request(BOOKS, async () => {
     const books = await readWorkerStores();
     change(books);
-    await writeKey(BOOKS, books);
+    await (Object.keys(books).length ? writeKey(BOOKS, books) : deleteKey(BOOKS));
     await deleteKey(BOOK);
   });
 }

@@ -1,7 +1,8 @@
 """A real relay for booted doorbells: broker, object store, both logs, and TLS before it.
 
 QEMU shows the machine that it runs on to its guest as 10.0.2.2: that is the relay's public name.
-The object store is this machine's own: no package leaves the doorbell in the proof.
+The object store has a name that leads here for the relay alone: a doorbell enrols at no relay whose
+bucket is `localhost`, and no package leaves it in the proof. That takes a mount namespace: root.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from tests.story.settings import PORT_NAMES, Ports, Settings, free_ports
 from tests.story.town import invite
 
 HOST = "10.0.2.2"
+STORE_HOST = "store.example"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,9 @@ async def running_relay(folder: Path, base: BaseImage) -> AsyncIterator[Relay]:
         has_real_delays=True,
     )
     url = f"https://{HOST}:{outside}"
-    await _init(settings, url, f"https://localhost:{store_outside}")
+    await _init(settings, url, f"https://{STORE_HOST}:{store_outside}")
     certificate = certificate_for(
-        [HOST, "127.0.0.1", "localhost"], ca=base.ca, ca_key=base.ca_key, folder=folder
+        [HOST, "127.0.0.1", STORE_HOST], ca=base.ca, ca_key=base.ca_key, folder=folder
     )
     children = Children(folder)
     servers = Servers(settings, children)
@@ -126,9 +128,13 @@ async def running_relay(folder: Path, base: BaseImage) -> AsyncIterator[Relay]:
 
 
 def _program(settings: Settings, ca: Path) -> Program:
+    hosts = settings.data_dir / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost {STORE_HOST}\n")
+    names_here = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
     return Program(
         name="relay",
         command=[
+            "unshare", "--mount", "sh", "-c", names_here, "sh", str(hosts),
             "env", f"AWS_CA_BUNDLE={ca}",
             program("doorward-relay"), "serve", "--config", str(settings.relay_toml),
         ],
