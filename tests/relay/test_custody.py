@@ -492,7 +492,7 @@ async def test_the_notes_of_a_slot_are_for_their_owners_and_not_among_the_events
         assert newer == mine[1:]
     async with house.database.begin() as tx:
         before_ms = house.clock.wall_ms() + 1
-        old = await events.old_slot_notes(tx, DEVICES, before_ms=before_ms, limit=9)
+        old = await events.old_slot_notes(tx, DEVICES, since_ms=None, before_ms=before_ms, limit=9)
         await events.forget(tx, old)
         assert await events.notes_for(tx, DEVICES, credential_ids=["annA"]) == []
 
