@@ -4,11 +4,30 @@ import asyncio
 import logging
 
 from nats.aio.client import Client as NatsClient
+from nats.aio.client import Srv
+from nats.aio.transport import TcpTransport
 
+GOODBYE_S = 1.0
 CLOSE_S = 5.0
 """What was published is flushed within that, or the broker is gone."""
 
 log = logging.getLogger(__name__)
+
+
+class _Transport(TcpTransport):
+    """A connection whose end isn't waited for.
+
+    One whose TLS handshake took too long never tells the library that it is closed.
+    """
+
+    async def wait_closed(self) -> None:
+        """Return once it is closed, or after GOODBYE_S."""
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await super().wait_closed()  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            if self._io_writer is not None:
+                self._io_writer.transport.abort()
 
 
 class Client(NatsClient):
@@ -29,6 +48,13 @@ class Client(NatsClient):
         self._abort()
         closing.cancel()
         return None
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        await super()._connect_to_server(s)
+        if type(self._transport) is TcpTransport:
+            transport = _Transport()  # type: ignore[no-untyped-call]
+            vars(transport).update(vars(self._transport))
+            self._transport = transport
 
     async def _attempt_reconnect(self) -> None:
         self._abort()

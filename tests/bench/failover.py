@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relay.store.database import Database
-from tests.bench.measuring import Goal, NotHere, Readings, Result, Run, Size
+from tests.bench.measuring import Goal, NotHere, Result, Run, Size
 from tests.cluster.chaos import Blow, How, every_blow, strike
-from tests.cluster.people import Ring, Town, settle
+from tests.cluster.people import Ring, settle
 from tests.cluster.processes import ClusterFailed
 from tests.cluster.promises import check
-from tests.cluster.servers import run_cluster
+from tests.cluster.servers import Cluster, run_cluster
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Pauses:
 def measure(size: Size) -> list[Result]:
     """Kill each process once a run; NotHere if a server isn't installed."""
     is_full = size.runs > 1
-    found = [asyncio.run(_pauses(is_full=is_full)) for _ in range(RUNS if is_full else 1)]
+    found = [_pauses(is_full=is_full) for _ in range(RUNS if is_full else 1)]
     longest: dict[str, float] = {}
     for one in found:
         for name, longest_s in one.longest_s.items():
@@ -83,13 +83,13 @@ def measure(size: Size) -> list[Result]:
             id="L6 longest",
             what=f"{what} to its receipt and page, the longest of all",
             unit="s",
-            own_runs=[Readings(values=[max(one.longest_s.values())]) for one in found],
+            own_runs=[_run([max(one.longest_s.values())]) for one in found],
             note=f"By what was killed, the longest of all runs: {by_name}.",
         ),
     ]
 
 
-async def _pauses(*, is_full: bool) -> Pauses:
+def _pauses(*, is_full: bool) -> Pauses:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dwb-")))
         try:
@@ -98,33 +98,36 @@ async def _pauses(*, is_full: bool) -> Pauses:
             if "isn't installed" in str(error):
                 raise NotHere(str(error)) from error
             raise
-        blows = [blow for blow in every_blow(cluster) if blow.how == How.KILL]
-        database = await Database.open(cluster.config.database)
-        try:
-            town = await settle(
-                cluster,
-                database,
-                folder / "doorbells",
-                doorbells=DOORBELLS if is_full else 2,
-                owners=OWNERS if is_full else 1,
-                each_s=EACH_S,
-            )
-            await town.begin()
-            chosen = blows if is_full else [Blow(name=name) for name in SHORT_BLOWS]
-            killed = []
-            for blow in chosen:
-                await asyncio.sleep(QUIET_S)
-                began_s = time.monotonic()
-                await strike(cluster, blow, log.info)
-                killed.append(Killed(name=blow.name, began_s=began_s, ended_s=time.monotonic()))
+        return asyncio.run(_rung(cluster, folder / "doorbells", is_full=is_full))
+
+
+async def _rung(cluster: Cluster, folder: Path, *, is_full: bool) -> Pauses:
+    kills = [blow for blow in every_blow(cluster) if blow.how == How.KILL]
+    database = await Database.open(cluster.config.database)
+    try:
+        town = await settle(
+            cluster,
+            database,
+            folder,
+            doorbells=DOORBELLS if is_full else 2,
+            owners=OWNERS if is_full else 1,
+            each_s=EACH_S,
+        )
+        await town.begin()
+        killed = []
+        for blow in kills if is_full else [Blow(name=name) for name in SHORT_BLOWS]:
             await asyncio.sleep(QUIET_S)
-            await town.end()
-            kept = await check(town)
-            if kept.broken:
-                raise RuntimeError("; ".join(kept.broken))
-            return pauses_of(_rings(town), killed)
-        finally:
-            await database.close()
+            began_s = time.monotonic()
+            await strike(cluster, blow, log.info)
+            killed.append(Killed(name=blow.name, began_s=began_s, ended_s=time.monotonic()))
+        await asyncio.sleep(QUIET_S)
+        await town.end()
+        kept = await check(town)
+        if kept.broken:
+            raise RuntimeError("; ".join(kept.broken))
+        return pauses_of([ring for one in town.ringing for ring in town.rings_of(one)], killed)
+    finally:
+        await database.close()
 
 
 def pauses_of(rings: Sequence[Ring], killed: Sequence[Killed]) -> Pauses:
@@ -142,10 +145,6 @@ def pauses_of(rings: Sequence[Ring], killed: Sequence[Killed]) -> Pauses:
             (max(ring.receipt_s, ring.shown_s) - ring.began_s for ring in met), default=0.0
         )
     return Pauses(receipts_s=receipts_s, pages_s=pages_s, longest_s=longest_s)
-
-
-def _rings(town: Town) -> list[Ring]:
-    return [ring for one in town.ringing for ring in town.rings_of(one)]
 
 
 def _run(seconds: Sequence[float]) -> Run:

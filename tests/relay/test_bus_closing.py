@@ -1,12 +1,14 @@
-"""A relay's end waits for no broker connection that doesn't close."""
+"""A relay waits for no broker connection that doesn't close: at its end or its start."""
 
 import asyncio
+import ssl
 
+import nkeys
 import pytest
 from nats.aio.client import Client as NatsClient
 
-from relay.bus import client
-from tests.fakes.waiting import in_time
+from relay.bus import Bus, client
+from tests.fakes.waiting import eventually, in_time
 
 
 async def test_a_connection_that_does_not_close_is_left(
@@ -31,3 +33,28 @@ async def test_what_fails_while_a_connection_closes_is_told(
     monkeypatch.setattr(NatsClient, "close", failing)
     with pytest.raises(ConnectionResetError):
         await in_time(client.Client().close(), 10)
+
+
+async def test_a_broker_that_speaks_no_tls_is_tried_again() -> None:
+    """It takes the connection and hangs, as one that is stopped does."""
+    asked = 0
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    url = f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    seed = nkeys.encode_seed(bytes(32), nkeys.PREFIX_BYTE_USER).decode()
+    context = ssl.create_default_context()
+    bus = Bus([url, url], relay_seed=seed, system_seed=seed, tls=context)
+    connecting = asyncio.create_task(bus.connect())
+    try:
+        # Seen to stay at 1 without _Transport: the library waits for the first one's end.
+        await eventually(lambda: asked > 2)
+    finally:
+        connecting.cancel()
+        await bus.close()
+        server.close()
