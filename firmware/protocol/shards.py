@@ -176,12 +176,7 @@ def open_directory(
     `known_number` is that of the newest one that was seen before, or 0.
     """
     note = _parse(data)
-    signed = {
-        key.public_key
-        for key in signers.keys
-        for signature in note.signatures
-        if signature.is_of(key) and key.verifies(signature.signature, note.text)
-    }
+    signed = note.signed_by(signers.keys)
     if len(signed) < signers.quorum:
         raise DirectoryRefused(
             "unsigned",

@@ -124,12 +124,7 @@ def _parse(data: bytes) -> Note:
 
 
 def _check_signatures(note: Note, signers: Signers) -> None:
-    signed = {
-        key.public_key
-        for key in signers.keys
-        for signature in note.signatures
-        if signature.is_of(key) and key.verifies(signature.signature, note.text)
-    }
+    signed = note.signed_by(signers.keys)
     if len(signed) < signers.quorum:
         raise ReleaseRefused(
             f"{len(signed)} of the signers that count have signed it; {signers.quorum} must"

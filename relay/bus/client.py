@@ -8,6 +8,7 @@ from nats.aio.client import Srv
 from nats.aio.transport import TcpTransport
 
 GOODBYE_S = 1.0
+"""Nobody hears more of a lost connection."""
 CLOSE_S = 5.0
 """What was published is flushed within that, or the broker is gone."""
 
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class _Transport(TcpTransport):
-    """A connection whose end isn't waited for.
+    """A connection whose end is waited for GOODBYE_S at most.
 
     One whose TLS handshake took too long never tells the library that it is closed.
     """

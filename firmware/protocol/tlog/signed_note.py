@@ -7,7 +7,7 @@ signs the text itself, a witness's signs it with a time (`checkpoint`).
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -110,6 +110,15 @@ class Note:
         """Return the note as it is sent and kept."""
         lines = "".join(signature.line() for signature in self.signatures)
         return self.text + b"\n" + lines.encode()
+
+    def signed_by(self, keys: Iterable[NoteKey]) -> set[bytes]:
+        """Return the public keys, of these, of which a signature holds; each counts once."""
+        return {
+            key.public_key
+            for key in keys
+            for signature in self.signatures
+            if signature.is_of(key) and key.verifies(signature.signature, self.text)
+        }
 
     def with_signatures(self, *more: NoteSignature) -> "Note":
         """Return the note with more signatures, each in the place of an old one by the same key."""
