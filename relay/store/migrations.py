@@ -438,6 +438,17 @@ _BESIDE_13: Final = (
     "ALTER TABLE schema_version ADD COLUMN parts_done INTEGER NOT NULL DEFAULT 0",
 )
 _RETENTION_13: Final = ("ALTER TABLE accounts ADD COLUMN keep_event_days BIGINT",)
+_OF_ONE_ACCOUNT_13: Final = (
+    # What an account's deletion looks for, and the database before it lets the account go.
+    *(
+        f"CREATE INDEX ix_{table}_account_id ON {table} (account_id)"
+        for table in (
+            *("pairings", "joins", "requests", "downloads", "appeals", "outcomes"),
+            "agency_posts",
+        )
+    ),
+    "CREATE INDEX ix_silences_browser ON silences (browser)",
+)
 _SHARDS_13: Final = (
     # What was moved to another relay of the operator's is led there.
     "ALTER TABLE doorbells ADD COLUMN shard TEXT",
@@ -791,6 +802,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         *_PARTITIONS_13,
         *_PUSHES_13,
         *_RETENTION_13,
+        *_OF_ONE_ACCOUNT_13,
         *_SHARDS_13,
     ),
 }

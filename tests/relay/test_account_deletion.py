@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.custody import package_commitment
@@ -33,6 +33,22 @@ from tests.relay.door_notices import carry_event
 from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Owner, certified_officer, paired_owner
 from tests.relay.http_world import API, World, open_world
+
+FILL_UP = {
+    "sqlite": """
+        CREATE TRIGGER no_space BEFORE DELETE ON accounts
+        BEGIN SELECT RAISE(ABORT, 'no space left'); END
+    """,
+    "postgresql": """
+        DO $$BEGIN
+            CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN RAISE ''no space left''; END';
+            CREATE TRIGGER no_space BEFORE DELETE ON accounts
+            FOR EACH ROW EXECUTE FUNCTION no_space();
+        END$$
+    """,
+}
+EMPTY = {"sqlite": "DROP TRIGGER no_space", "postgresql": "DROP FUNCTION no_space CASCADE"}
 
 
 @pytest.fixture
@@ -283,16 +299,11 @@ async def test_one_that_breaks_off_half_way_deletes_nothing(world):
     before = await dump(world.database)
 
     async with world.database.begin() as tx:
-        await tx.execute(
-            text(
-                "CREATE TRIGGER full BEFORE DELETE ON accounts"
-                " BEGIN SELECT RAISE(ABORT, 'no space left'); END"
-            )
-        )
-    with pytest.raises(IntegrityError):
+        await tx.execute(text(FILL_UP[tx.dialect.name]))
+    with pytest.raises(DBAPIError):
         await ada.post("/account/deletion", body)
     async with world.database.begin() as tx:
-        await tx.execute(text("DROP TRIGGER full"))
+        await tx.execute(text(EMPTY[tx.dialect.name]))
     after = await dump(world.database)
     for table in ("ceremonies", "credentials"):  # the check was made, and its counter went on
         before.pop(table)

@@ -380,7 +380,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
     names = (  # what the steps so far touch
         *("doorbells", "events", "accounts", "schema_version", "agencies"),
         *("officer_certificates", "requests", "packages", "downloads"),
-        *("invitations", "sessions", "pairings", "commands", "claims"),
+        *("invitations", "sessions", "pairings", "joins", "commands", "claims"),
         "account_doorbells",
     )
     made = [
@@ -390,7 +390,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             rf'^(?:CREATE TABLE {name} \(.*?^\);|INSERT INTO "{name}" [^\n]*)', V1, re.M | re.S
         )
     ]
-    assert len(made) == 13 + 1 + 3 + 1 + 2 + 1
+    assert len(made) == 13 + 1 + 3 + 1 + 3 + 1
     steps = [f"{statement};" for version in sorted(STEPS) for statement in STEPS[version]]
     run_sql(postgres, "\n".join([*made, ASKED, *steps]))
     flags = "SELECT seq || ':' || is_clock_trusted FROM events ORDER BY seq;"
@@ -404,7 +404,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("agreement_texts", "account_doorbells"),
             *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),
             *("release_commitments", "slot_commitments", "slot_trees", "received_counts"),
-            *("refusal_counts", "deletions", "invitations", "sessions", "pairings"),
+            *("refusal_counts", "deletions", "invitations", "sessions", "pairings", "joins"),
             *("request_drafts", "commands", "claims", "doorbell_boots"),
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
             *("credit_partners", "credit_campaigns", "credit_transactions", "credit_lines"),

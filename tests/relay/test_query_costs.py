@@ -24,8 +24,9 @@ from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.notify.push_sender import Outcome
 from relay.notify.pusher import Pusher
-from relay.store import event_cursors, events, metrics, people, push, routing
+from relay.store import account_deletion, event_cursors, events, metrics, people, push, routing
 from relay.store.people import Account
+from relay.store.schema import metadata
 from tests.fakes.bus import RememberingBus
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
 from tests.relay.databases import ON_SQLITE_ONLY
@@ -316,3 +317,19 @@ async def tell_slot(world: World, device: str, seq: int) -> None:
             tx, told, [note] * 3, received_ms=now_ms, cursor=cursors[device]
         )
         await event_cursors.write(tx, cursors)
+
+
+async def test_an_accounts_deletion_reads_no_table_from_end_to_end(world: World) -> None:
+    account_id = new_id()
+    async with world.database.begin() as tx:
+        mary = Account(id=account_id, role="owner", agency=None, name="Mary")
+        await people.add_account(tx, mary, world.clock.wall_ms())
+    with noted(world) as run:
+        async with world.database.begin() as tx:
+            own = await account_deletion.rows_of(tx, account_id)
+            found = await account_deletion.delete_rows(tx, own)
+    assert found["accounts"] == 1
+    # Seen to fail while pairings, joins and silences had no index by account or browser.
+    scans = [step for step in await steps(world, run) if step.startswith("SCAN")]
+    tables = {step.split()[1] for step in scans} & set(metadata.tables)
+    assert tables <= {"ceremonies", "theft_months"}  # those of five minutes; one row a month

@@ -26,7 +26,8 @@ requests = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("agency", Text, nullable=False, index=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),  # who drafted it
+    # Who drafted it:
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("cosigner_id", Text, nullable=False),  # the officer whom it names to co-sign it
     Column("digest", Text, nullable=False, unique=True),
     Column("draft", Text, nullable=False),  # JSON of relay.store.requests.Draft
@@ -66,7 +67,7 @@ downloads = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("package_id", Text, ForeignKey("packages.package_id"), nullable=False, index=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("at_ms", BigInteger, nullable=False),
     Column("given_ms", BigInteger),  # when its address was first given
 )

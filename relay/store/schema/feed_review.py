@@ -11,7 +11,7 @@ agency_posts = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("agency", Text, nullable=False, index=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("cosigner_id", Text),  # the officer whom it names to co-sign it
     Column("signed", Text, nullable=False),  # JSON of protocol.feed_posts.SignedPost
     Column("cosigned", Text),  # JSON of protocol.feed_posts.PostCosignature

@@ -99,7 +99,7 @@ pairings = Table(
     "pairings",
     metadata,
     Column("pairing_id", Text, primary_key=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("device", Text),
     Column("state", Text, nullable=False),  # waiting | answered | revealed | stopped | paired
     Column("expires_ms", BigInteger, nullable=False),
@@ -111,7 +111,7 @@ joins = Table(
     "joins",
     metadata,
     Column("pairing_id", Text, primary_key=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("device", Text, nullable=False),
     Column("owner", Text, nullable=False),  # JSON of protocol.pairing.PairingReveal
     Column("created_ms", BigInteger, nullable=False),
@@ -191,7 +191,7 @@ silences = Table(
     "silences",
     metadata,
     Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
-    Column("browser", Text, primary_key=True),
+    Column("browser", Text, primary_key=True, index=True),
     Column("event_id", Text, nullable=False),  # of the check-in
     Column("after_minutes", BigInteger, nullable=False),
     Column("encrypted", Text, nullable=False),  # base64url

@@ -33,7 +33,7 @@ appeals = Table(
     "appeals",
     metadata,
     Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("text", Text, nullable=False),
     Column("appealed_ms", BigInteger, nullable=False),
     Column("decided_ms", BigInteger),
@@ -45,7 +45,7 @@ outcomes = Table(
     metadata,
     Column("request_digest", Text, primary_key=True),
     Column("agency", Text, nullable=False, index=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
     Column("signed", Text, nullable=False),  # JSON of protocol.custody.SignedOutcome
     Column("private_text", Text, nullable=False),
     Column("filed_ms", BigInteger, nullable=False),
