@@ -9,6 +9,7 @@ from relay.bus.connection import (
     REVOKED_SUBJECT,
     SIGNAL_SUBJECT,
     Bus,
+    Kicked,
     MessageHandler,
     NewsSubscription,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "STATUS_STREAM",
     "BrokerState",
     "Bus",
+    "Kicked",
     "MessageHandler",
     "NewsSubscription",
     "Puller",

@@ -11,7 +11,7 @@ import logging
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -42,6 +42,15 @@ NEWS_SUBJECT = "news"
 """What relays tell each other for open pages; a doorbell may neither say nor hear it."""
 
 MessageHandler = Callable[[str, bytes], Awaitable[None]]
+
+
+class Kicked(NamedTuple):
+    """What became of a doorbell's connections."""
+
+    connections: int
+    """How many were closed."""
+    is_everywhere: bool
+    """Whether as many brokers answered as relay.toml names."""
 
 
 class NewsSubscription:
@@ -255,12 +264,13 @@ class Bus:
             with contextlib.suppress(NatsError, TimeoutError):
                 await subscription.drain()  # type: ignore[no-untyped-call]
 
-    async def kick(self, device: str) -> int:
-        """Disconnect every connection of this MQTT client id; return how many there were."""
+    async def kick(self, device: str) -> Kicked:
+        """Disconnect every connection of this MQTT client id at the brokers that answer."""
         question = json.dumps({"auth": True, "mqtt_client": device}).encode()
         kicked = 0
         try:
-            for answer in await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", question):
+            answers = await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", question)
+            for answer in answers:
                 server = answer["server"]["id"]
                 for connection in answer.get("data", {}).get("connections", []):
                     order = json.dumps({"cid": connection["cid"]}).encode()
@@ -268,19 +278,20 @@ class Bus:
                     kicked += 1
         except (NatsError, TimeoutError) as error:
             raise BusUnavailable(f"can't disconnect {device}: {said(error)}") from error
-        return kicked
+        return Kicked(kicked, is_everywhere=len(answers) >= len(set(self._urls)))
 
     async def _ask_servers(self, name: str, question: bytes) -> list[dict]:  # type: ignore[type-arg]
         # Every server of a cluster answers for itself; a quiet 0.3 s means that all have.
         answers: asyncio.Queue[Msg] = asyncio.Queue()
         inbox = self._system.new_inbox()
         subscription = await self._system.subscribe(inbox, cb=answers.put)
-        await self._system.publish(name, question, reply=inbox)
-        found = [json.loads((await asyncio.wait_for(answers.get(), 2.0)).data)]
         try:
-            while True:
-                found.append(json.loads((await asyncio.wait_for(answers.get(), 0.3)).data))
-        except TimeoutError:
+            await self._system.publish(name, question, reply=inbox)
+            found = [json.loads((await asyncio.wait_for(answers.get(), 2.0)).data)]
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    found.append(json.loads((await asyncio.wait_for(answers.get(), 0.3)).data))
+        finally:
             await subscription.unsubscribe()
         return found
 

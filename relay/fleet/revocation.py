@@ -1,13 +1,14 @@
 """Revocation of doorbells: refused from now on, and disconnected from the broker.
 
-First the database, then a word to every relay: each takes the doorbell into its set in memory
-and throws it off. So the callout never waits for the database, and a doorbell that slipped in
-between is thrown off too. A relay that lost the broker, or wasn't running, may have missed the word
-while the doorbell stayed connected: when it is back it reads the set anew, and throws off whom it
-didn't know of. What can't be read or thrown off now is tried again. A word that comes while the set
-is read isn't lost. The set is read each hour, too: a command that was killed has announced nothing.
-A doorbell leaves the set only by such a reading: one that another shard gave back, of which
-`relay.fleet.shards` tells every relay.
+First the database, then a word to every relay: each takes the doorbell into its set in memory and
+throws it off. So the callout never waits for the database, and a doorbell that slipped in between
+is thrown off too. A relay that lost the broker, or wasn't running, may have missed the word while
+the doorbell stayed connected: when it is back it reads the set anew, and throws off whom it didn't
+know of. What can't be read or thrown off now is tried again, and so is whoever may be connected to
+a broker that didn't answer, once as many answer as relay.toml names. A word that comes while the
+set is read isn't lost. The set is read each hour, too: a command that was killed has announced
+nothing. A doorbell leaves the set only by such a reading: one that another shard gave back, of
+which `relay.fleet.shards` tells every relay.
 """
 
 import asyncio
@@ -46,6 +47,8 @@ class Revocations:
         """Since the set was last begun to be read."""
         self._connected: set[str] = set()
         """Who may be connected still."""
+        self._unreached: set[str] = set()
+        """Who may be connected still to a broker that didn't answer."""
         self._wake = asyncio.Event()
         self._is_unsure = asyncio.Event()
 
@@ -77,6 +80,7 @@ class Revocations:
                 break
         self._connected |= devices - self._devices
         self._devices = devices | self._announced
+        self._unreached &= self._devices
         self._wake.set()
 
     async def run(self) -> None:
@@ -98,9 +102,25 @@ class Revocations:
             left = sorted(self._connected)
             for first in range(0, len(left), AT_ONCE):
                 await asyncio.gather(*map(self._throw_off, left[first : first + AT_ONCE]))
+            if not self._unreached.isdisjoint(left):
+                log.warning(
+                    "not every broker answers: %d revoked doorbells may be connected to one",
+                    len(self._unreached),
+                )
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S if self._connected else None):
+                async with asyncio.timeout(AGAIN_S if self._connected or self._unreached else None):
                     await self._wake.wait()
+            await self._look_for_brokers()
+
+    async def _look_for_brokers(self) -> None:
+        """Throw off everywhere whom a broker may have kept, if all brokers answer again."""
+        if not self._unreached:
+            return
+        device = min(self._unreached)
+        await self._throw_off(device)
+        if device not in self._unreached:
+            self._connected |= self._unreached
+            self._unreached.clear()
 
     async def revoke(self, device: str) -> None:
         """Revoke a doorbell for good, or raise UnknownDoorbell."""
@@ -129,8 +149,12 @@ class Revocations:
             log.error("revoked doorbell %s may still be connected: %s", device, error)
             return
         self._connected.discard(device)
-        if kicked:
-            log.info("revoked doorbell %s, connections closed: %d", device, kicked)
+        if kicked.is_everywhere:
+            self._unreached.discard(device)
+        else:
+            self._unreached.add(device)
+        if kicked.connections:
+            log.info("revoked doorbell %s, connections closed: %d", device, kicked.connections)
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:

@@ -24,6 +24,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.pairing import SignedPairingAnswer
 from relay.base.clock import SystemClock
+from relay.bus import Kicked
 from relay.errors import BusUnavailable, EnrolmentRefused, UnknownDoorbell
 from relay.fleet.revocation import revoke
 from relay.store import commands, fleet
@@ -115,7 +116,7 @@ async def test_its_line_is_cut_as_soon_as_the_broker_lets_it_be_cut(
         line = await asyncio.to_thread(stolen.open)
         kick, tries = relay.bus.kick, []
 
-        async def fails_once(device: str) -> int:
+        async def fails_once(device: str) -> Kicked:
             tries.append(device)
             if len(tries) == 1:
                 raise BusUnavailable("the broker is busy")

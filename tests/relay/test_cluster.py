@@ -117,6 +117,27 @@ async def test_a_relay_leaves_a_broker_that_is_stopped(cluster: Cluster) -> None
         await bus.close()
 
 
+async def test_a_revoked_doorbell_is_thrown_off_a_broker_that_hung_meanwhile(
+    cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with run_relay(cluster.config) as relay:
+        doorbell = await enrol(relay, tmp_path)
+        clients = (relay.bus._client, relay.bus._system)  # shown nowhere else
+        taken = {cluster.number_at(client.connected_url.port) for client in clients}
+        number = min(set(range(1, SIZE + 1)) - taken)
+        doorbell.port = cluster.mqtt_port(number)
+        line = await asyncio.to_thread(doorbell.open)
+        cluster.processes[number].send_signal(signal.SIGSTOP)
+        try:
+            await relay.revocations.revoke(doorbell.device)
+            await eventually(lambda: "not every broker answers" in caplog.text)
+        finally:
+            cluster.processes[number].send_signal(signal.SIGCONT)
+        # Seen to stay connected (Empty) while whoever was kicked once counted as thrown off.
+        await asyncio.to_thread(line.lost.get, timeout=PATIENCE_S)
+        await asyncio.to_thread(line.close)
+
+
 async def test_check_names_a_broker_that_is_away_and_what_lacks_it(cluster: Cluster) -> None:
     async with asyncio.timeout(PATIENCE_S):
         whole = await check_brokers(cluster.config)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from relay.bus import MessageHandler
+from relay.bus import Kicked, MessageHandler
 from relay.errors import DatabaseLost
+from relay.fleet import revocation
 from relay.fleet.revocation import Revocations, announce_taken_back
 from relay.store import fleet
 from relay.store.database import Transaction
@@ -35,6 +36,7 @@ class KickingBus(RememberingBus):
     def __init__(self, before: Callable[[], Awaitable[None]] = nothing) -> None:
         super().__init__()
         self.kicked: list[str] = []
+        self.is_whole = True
         self.told: dict[str, MessageHandler] = {}
         self._before = before
 
@@ -48,9 +50,9 @@ class KickingBus(RememberingBus):
     async def publish_to_relays(self, name: str, data: bytes) -> None:
         await self.told[name](name, data)
 
-    async def kick(self, device: str) -> int:
+    async def kick(self, device: str) -> Kicked:
         self.kicked.append(device)
-        return 1
+        return Kicked(1, is_everywhere=self.is_whole)
 
     async def reconnect(self) -> None:
         for handler in self._reconnected:
@@ -126,6 +128,27 @@ async def test_what_a_killed_command_revoked_and_announced_to_nobody_is_read(wor
         await revoke(world, device)
         await eventually(lambda: bus.kicked == [device], within_s=5)
     assert here.is_revoked(device)
+
+
+async def test_who_may_be_connected_to_a_broker_that_is_away_is_thrown_off_when_it_is_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocation, "AGAIN_S", 0.05)
+    devices, bus = {await world.enrol(), await world.enrol()}, KickingBus()
+    here = revocations(world, bus)
+    await here.start()
+    async with running(here):
+        bus.is_whole = False
+        for device in devices:
+            await bus.announce(device)
+        await eventually(lambda: len(bus.kicked) >= 6, within_s=5)
+        assert bus.kicked[2:] == [min(devices)] * len(bus.kicked[2:])  # one asks for all
+        bus.is_whole = True
+        bus.kicked.clear()
+        await eventually(lambda: set(bus.kicked) == devices, within_s=5)
+        asked = len(bus.kicked)
+        await asyncio.sleep(0.2)
+        assert len(bus.kicked) == asked
 
 
 async def test_who_is_revoked_while_the_set_is_read_stays_revoked(world: World) -> None:
