@@ -49,8 +49,8 @@ class Kicked(NamedTuple):
 
     connections: int
     """How many were closed."""
-    is_everywhere: bool
-    """Whether as many brokers answered as relay.toml names."""
+    brokers: frozenset[str]
+    """The names of those that answered."""
 
 
 class NewsSubscription:
@@ -95,6 +95,11 @@ class Bus:
         self._pullers: dict[str, Puller] = {}
         self._shared: list[Subscription] = []
         self._own_id = secrets.token_bytes(8)
+
+    @property
+    def broker_count(self) -> int:
+        """How many brokers relay.toml names."""
+        return len(set(self._urls))
 
     @property
     def is_connected(self) -> bool:
@@ -173,8 +178,9 @@ class Bus:
         await self._subscribe(ALL_REPLIES_SUBJECT, handler, queue="relay")
 
     async def announce_revocation(self, device: str) -> None:
-        """Publish to every relay that a doorbell is revoked."""
+        """Publish to every relay that a doorbell is revoked; the broker has it then."""
         await self._publish(REVOKED_SUBJECT, device.encode())
+        await self.flush()
 
     async def on_revocation(self, handler: Callable[[str], Awaitable[None]]) -> None:
         """Call `handler(device)` with each doorbell that any relay revokes."""
@@ -278,7 +284,16 @@ class Bus:
                     kicked += 1
         except (NatsError, TimeoutError) as error:
             raise BusUnavailable(f"can't disconnect {device}: {said(error)}") from error
-        return Kicked(kicked, is_everywhere=len(answers) >= len(set(self._urls)))
+        return Kicked(kicked, frozenset(answer["server"]["name"] for answer in answers))
+
+    async def ask_elsewhere(self) -> None:
+        """Ask all brokers by another one, if this one may be cut off from the relay's own.
+
+        It is left for another by the relay's connection alone (`Streams.ensure`): a broker without
+        the others answers pings, and speaks for itself.
+        """
+        if self._system.connected_url != self._client.connected_url:
+            await self._system.force_reconnect()
 
     async def _ask_servers(self, name: str, question: bytes) -> list[dict]:  # type: ignore[type-arg]
         # Every server of a cluster answers for itself; a quiet 0.3 s means that all have.

@@ -150,6 +150,10 @@ server_name: doorward-{peer.number}
 listen: "{_address(peer.listen, peer.nats_port)}"
 max_payload: {MAX_PAYLOAD_BYTES}
 
+# A relay that hangs answers no ping. It is left after 15 s, and the others get its questions.
+ping_interval: "5s"
+ping_max: 2
+
 # Relays: TLS from the first byte, and their own keys.
 tls {{
   cert_file: "broker.pem"

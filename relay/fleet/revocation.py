@@ -1,14 +1,18 @@
 """Revocation of doorbells: refused from now on, and disconnected from the broker.
 
 First the database, then a word to every relay: each takes the doorbell into its set in memory and
-throws it off. So the callout never waits for the database, and a doorbell that slipped in between
-is thrown off too. A relay that lost the broker, or wasn't running, may have missed the word while
-the doorbell stayed connected: when it is back it reads the set anew, and throws off whom it didn't
-know of. What can't be read or thrown off now is tried again, and so is whoever may be connected to
-a broker that didn't answer, once as many answer as relay.toml names. A word that comes while the
-set is read isn't lost. The set is read each hour, too: a command that was killed has announced
-nothing. A doorbell leaves the set only by such a reading: one that another shard gave back, of
-which `relay.fleet.shards` tells every relay.
+throws it off, before all whom it has still to throw off. So the callout never waits for the
+database, and a doorbell that slipped in between is thrown off too. A relay that lost the broker, or
+wasn't running, may have missed the word while the doorbell stayed connected: when it is back it
+reads the set anew, and throws off whom it didn't know of. What can't be read or thrown off now is
+tried again. A word that comes while the set is read isn't lost. The set is read each hour, too, and
+each minute beside other brokers: a command that was killed has announced nothing, and between two
+brokers words may be lost that nobody misses. A doorbell leaves the set only by such a reading: one
+that another shard gave back, of which `relay.fleet.shards` tells every relay.
+
+A broker that hangs or is cut off closes nobody's connection. Until each broker that relay.toml
+names has answered since a doorbell was revoked, it counts as one that may be connected there, and
+is thrown off whenever one answers that hadn't.
 """
 
 import asyncio
@@ -25,7 +29,11 @@ AT_ONCE = 16
 FIRST_AGAIN_S = 0.5
 AGAIN_S = 5.0
 BROKER_S = 10.0
+LOOK_S = 5.0
+LONGEST_LOOK_S = 60.0
+"""Between two looks whether brokers answer that didn't, while none does."""
 RELOAD_EVERY_S = 3600.0
+RELOAD_BESIDE_OTHERS_S = 60.0
 TAKEN_BACK = "taken_back"
 """What relays are told when doorbells that were revoked here are this shard's again."""
 
@@ -36,10 +44,16 @@ class Revocations:
     """The revoked doorbells, as this relay knows them."""
 
     def __init__(
-        self, *, bus: Bus, database: Database, clock: Clock, reload_every_s: float = RELOAD_EVERY_S
+        self,
+        *,
+        bus: Bus,
+        database: Database,
+        clock: Clock,
+        reload_every_s: float | None = None,
     ) -> None:
         self._bus = bus
-        self._reload_every_s = reload_every_s
+        default_s = RELOAD_BESIDE_OTHERS_S if bus.broker_count > 1 else RELOAD_EVERY_S
+        self._reload_every_s = reload_every_s or default_s
         self._database = database
         self._clock = clock
         self._devices: frozenset[str] = frozenset()
@@ -47,8 +61,11 @@ class Revocations:
         """Since the set was last begun to be read."""
         self._connected: set[str] = set()
         """Who may be connected still."""
-        self._unreached: set[str] = set()
-        """Who may be connected still to a broker that didn't answer."""
+        self._urgent: set[str] = set()
+        """Those of them whom nobody has tried to throw off since they were announced."""
+        self._unreached: dict[str, frozenset[str]] = {}
+        """Who may be connected still to a broker that hasn't answered; those that have."""
+        self._look_s = LOOK_S
         self._wake = asyncio.Event()
         self._is_unsure = asyncio.Event()
 
@@ -80,7 +97,9 @@ class Revocations:
                 break
         self._connected |= devices - self._devices
         self._devices = devices | self._announced
-        self._unreached &= self._devices
+        self._unreached = {
+            device: had for device, had in self._unreached.items() if device in self._devices
+        }
         self._wake.set()
 
     async def run(self) -> None:
@@ -99,28 +118,40 @@ class Revocations:
     async def _throw_off_all(self) -> None:
         while True:
             self._wake.clear()
-            left = sorted(self._connected)
-            for first in range(0, len(left), AT_ONCE):
-                await asyncio.gather(*map(self._throw_off, left[first : first + AT_ONCE]))
-            if not self._unreached.isdisjoint(left):
+            left = sorted(self._connected - self._urgent)
+            before = len(self._unreached)
+            while self._urgent or left:
+                some = [self._urgent.pop() for _ in range(min(AT_ONCE, len(self._urgent)))]
+                some += [left.pop() for _ in range(min(AT_ONCE - len(some), len(left)))]
+                await asyncio.gather(*map(self._throw_off, some))
+            if len(self._unreached) > before:
+                self._look_s = LOOK_S
                 log.warning(
                     "not every broker answers: %d revoked doorbells may be connected to one",
                     len(self._unreached),
                 )
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S if self._connected or self._unreached else None):
+                async with asyncio.timeout(self._next_try_s()):
                     await self._wake.wait()
             await self._look_for_brokers()
 
+    def _next_try_s(self) -> float | None:
+        if self._connected:
+            return AGAIN_S
+        return self._look_s if self._unreached else None
+
     async def _look_for_brokers(self) -> None:
-        """Throw off everywhere whom a broker may have kept, if all brokers answer again."""
-        if not self._unreached:
+        """Have those thrown off anew who may be connected to a broker that answers again."""
+        if not self._unreached or self._urgent:
             return
+        self._look_s = min(2 * self._look_s, LONGEST_LOOK_S)
+        await self._bus.ask_elsewhere()
         device = min(self._unreached)
-        await self._throw_off(device)
-        if device not in self._unreached:
-            self._connected |= self._unreached
-            self._unreached.clear()
+        here = await self._throw_off(device)
+        back = {one for one, had in self._unreached.items() if here - had}
+        if back:
+            self._connected |= back
+            self._look_s = LOOK_S
 
     async def revoke(self, device: str) -> None:
         """Revoke a doorbell for good, or raise UnknownDoorbell."""
@@ -140,21 +171,23 @@ class Revocations:
         self._devices |= {device}
         self._announced |= {device}
         self._connected.add(device)
+        self._urgent.add(device)
         self._wake.set()
 
-    async def _throw_off(self, device: str) -> None:
+    async def _throw_off(self, device: str) -> frozenset[str]:
+        """Close a doorbell's connections; return the brokers that answered."""
         try:
             kicked = await self._bus.kick(device)
         except BusUnavailable as error:
             log.error("revoked doorbell %s may still be connected: %s", device, error)
-            return
+            return frozenset()
         self._connected.discard(device)
-        if kicked.is_everywhere:
-            self._unreached.discard(device)
-        else:
-            self._unreached.add(device)
+        had = self._unreached.pop(device, frozenset()) | kicked.brokers
+        if len(had) < self._bus.broker_count:
+            self._unreached[device] = had
         if kicked.connections:
             log.info("revoked doorbell %s, connections closed: %d", device, kicked.connections)
+        return kicked.brokers
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:

@@ -117,6 +117,26 @@ async def test_a_relay_leaves_a_broker_that_is_stopped(cluster: Cluster) -> None
         await bus.close()
 
 
+async def test_brokers_are_asked_by_the_one_that_the_relay_is_connected_to(
+    cluster: Cluster,
+) -> None:
+    bus = bus_of(cluster.config)
+    await in_time(bus.connect())
+    try:
+        own, asking = bus._client, bus._system  # shown nowhere else
+        for _ in range(SIZE):
+            if asking.connected_url == own.connected_url:
+                await asking.force_reconnect()
+                await eventually(lambda: asking.is_connected)
+        assert asking.connected_url != own.connected_url
+        for _ in range(SIZE):
+            await bus.ask_elsewhere()
+            await eventually(lambda: asking.is_connected)
+        assert asking.connected_url == own.connected_url
+    finally:
+        await bus.close()
+
+
 async def test_a_revoked_doorbell_is_thrown_off_a_broker_that_hung_meanwhile(
     cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,6 +155,35 @@ async def test_a_revoked_doorbell_is_thrown_off_a_broker_that_hung_meanwhile(
             cluster.processes[number].send_signal(signal.SIGCONT)
         # Seen to stay connected (Empty) while whoever was kicked once counted as thrown off.
         await asyncio.to_thread(line.lost.get, timeout=PATIENCE_S)
+        await asyncio.to_thread(line.close)
+
+
+async def test_brokers_leave_a_relay_that_hangs_and_no_doorbell(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    async with run_relay(cluster.config) as relay:
+        doorbell = await enrol(relay, tmp_path)
+        line = await asyncio.to_thread(doorbell.open)
+        hanging, lost = bus_of(cluster.config), asyncio.Event()
+        await in_time(hanging.connect())
+        client = hanging._client  # shown nowhere else
+
+        async def keep_still() -> None:
+            pass
+
+        async def note() -> None:
+            lost.set()
+
+        client._process_ping = keep_still  # type: ignore[method-assign]
+        client._ping_interval_task.cancel()
+        client._disconnected_cb = note
+        try:
+            # Seen to stay for minutes, with its share of what doorbells ask.
+            async with asyncio.timeout(LEFT_S):
+                await lost.wait()
+        finally:
+            await hanging.close()
+        assert line.lost.empty()
         await asyncio.to_thread(line.close)
 
 
