@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import signal
 import sys
 import tempfile
@@ -79,7 +80,10 @@ async def _live(options: argparse.Namespace, cluster: Cluster, folder: Path) -> 
 async def _pass_time(options: argparse.Namespace, cluster: Cluster, town: Town) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    blows = _blows(cluster, random.Random(options.seed))
+    seed = secrets.randbelow(10_000) if options.seed is None else options.seed
+    if options.chaos:
+        _say(f"kills in the order of --seed {seed}")
+    blows = _blows(cluster, random.Random(seed))
     now = time.monotonic()
     end = now + options.minutes * 60 if options.chaos else float("inf")
     while not stop.is_set() and now < end:
@@ -122,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--doorbells", type=int, default=50, help="that ring (50)")
     parser.add_argument("--owners", type=int, default=10, help="with an open page each (10)")
     parser.add_argument("--press-each", type=float, default=4, metavar="S", help="seconds (4)")
-    parser.add_argument("--seed", type=int, default=1, help="of the order of kills (1)")
+    parser.add_argument("--seed", type=int, help="of the order of kills (by chance)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep everything in a new folder")
     return parser
 

@@ -53,7 +53,7 @@ class Blow:
 def every_blow(cluster: Cluster) -> list[Blow]:
     """Return all that can be done to this cluster."""
     killed = [Blow(name=name) for name in (*RELAYS, *BROKERS, *STORE, PROXY, PRIMARY, STANDBY)]
-    stopped = ("ingest-1", "web-1", "log-1", "broker-2", STANDBY)
+    stopped = ("ingest-1", "web-1", "log-1", "broker-2", PROXY, STORE[0], PRIMARY, STANDBY)
     found = [*killed, *(Blow(name=name, how=How.STOP) for name in stopped)]
     found += [Blow(name=name, how=how) for name, how in zip(reversed(BROKERS), CUTS, strict=True)]
     return [blow for blow in found if can_strike(cluster, blow)]
@@ -71,10 +71,12 @@ async def strike(cluster: Cluster, blow: Blow, say: Callable[[str], None]) -> No
     """
     began = time.monotonic()
     say(str(blow))
-    if blow.name == PRIMARY:
+    if blow.name in (PRIMARY, STANDBY) and blow.how == How.STOP:
+        await _stop_database(cluster, blow.name)
+    elif blow.name == PRIMARY:
         await _lose_primary(cluster)
     elif blow.name == STANDBY:
-        await _lose_standby(cluster, blow.how)
+        await _lose_standby(cluster)
     elif blow.how in CUTS:
         await _cut(cluster, blow)
     else:
@@ -95,18 +97,26 @@ async def _lose_primary(cluster: Cluster) -> None:
     await asyncio.to_thread(pair.add_standby)
 
 
-async def _lose_standby(cluster: Cluster, how: How) -> None:
+async def _lose_standby(cluster: Cluster) -> None:
     pair = cluster.pair
-    if how == How.STOP:
-        await asyncio.to_thread(pair.stop_standby)
-        try:
-            await asyncio.sleep(LASTS_S)
-        finally:
-            pair.continue_standby()
-    else:
-        await asyncio.to_thread(pair.kill_standby)
-        await asyncio.sleep(2)  # as a supervisor does
-        await asyncio.to_thread(pair.start_standby)
+    await asyncio.to_thread(pair.kill_standby)
+    await asyncio.sleep(2)  # as a supervisor does
+    await asyncio.to_thread(pair.start_standby)
+    await asyncio.to_thread(pair.wait_until_followed)
+
+
+async def _stop_database(cluster: Cluster, name: str) -> None:
+    """Let a database hang; without a standby that answers each commit waits as well."""
+    pair = cluster.pair
+    hangs, goes_on = {
+        PRIMARY: (pair.stop_primary, pair.continue_primary),
+        STANDBY: (pair.stop_standby, pair.continue_standby),
+    }[name]
+    await asyncio.to_thread(hangs)
+    try:
+        await asyncio.sleep(LASTS_S)
+    finally:
+        goes_on()
     await asyncio.to_thread(pair.wait_until_followed)
 
 

@@ -34,7 +34,7 @@ ROUNDS: tuple[tuple[tuple[Blow, ...], ...], ...] = (
         (Blow(name="broker-2", how=How.PART),),
         (Blow(name=STANDBY), Blow(name=PRIMARY)),
     ),
-    ((Blow(name="broker-1"),),),
+    ((Blow(name="broker-1"),), (Blow(name=PRIMARY, how=How.STOP),)),
 )
 """One after the other; in each round rows at once, of parts that don't need each other."""
 RINGS_S = 3.0

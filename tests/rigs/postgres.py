@@ -121,6 +121,14 @@ class Pair:
         """Let a standby that hangs go on."""
         self._signal(1 - self._primary, signal.SIGCONT)
 
+    def stop_primary(self) -> None:
+        """Let the primary hang: it takes connections and answers nothing."""
+        self._signal(self._primary, signal.SIGSTOP)
+
+    def continue_primary(self) -> None:
+        """Let a primary that hangs go on."""
+        self._signal(self._primary, signal.SIGCONT)
+
     def wait_until_followed(self) -> None:
         """Wait until each commit waits for the standby, and no longer than it must."""
         query = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
