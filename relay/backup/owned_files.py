@@ -28,7 +28,8 @@ _LEFT_OUT = re.compile(
     r"(relay\.sqlite3.*|saved-.*|.*\.new|.*\.pmtiles|.*\.log|last-backup|\.[^/]*|broker/.*)\Z"
 )
 _MAP = ".pmtiles"
-_BROKER_FOLDER = re.compile(r"broker-[1-9]\d?\Z")
+BROKER_FOLDER = re.compile(r"broker-[1-9]\d?\Z")
+"""Of a broker of a cluster; one that is alone has `broker/`, and its settings beside it."""
 _OF_A_BROKER = re.compile(r"nats\.conf|[^.].*\.(pem|key)\Z")
 """A cluster's brokers have a folder each; their streams beneath it are left out."""
 _NAMED_FOLDER = (".toml", ".conf")
@@ -45,7 +46,7 @@ def list_owned_files(config_path: Path, config: Config) -> dict[str, Path]:
         for path in sorted(folder.iterdir()):
             if path.is_file() and not _LEFT_OUT.match(path.name) and path != settings:
                 _take(found, path.name, path)
-            if path.is_dir() and _BROKER_FOLDER.match(path.name):
+            if path.is_dir() and BROKER_FOLDER.match(path.name):
                 for own in sorted(path.iterdir()):
                     if own.is_file() and _OF_A_BROKER.match(own.name):
                         _take(found, f"{path.name}/{own.name}", own)

@@ -41,7 +41,7 @@ from relay.backup.observed_trees import (
     signed_by_log,
 )
 from relay.backup.online_backup import PackageBucket, Say
-from relay.backup.owned_files import moved, read_settings, settled
+from relay.backup.owned_files import BROKER_FOLDER, moved, read_settings, settled
 from relay.backup.stored_log import StoredLog, read_log
 from relay.base.clock import Clock
 from relay.config.settings import Config, LogConfig
@@ -192,6 +192,9 @@ def _write_files(source: Path, manifest: Manifest, folder: Path, wanted: Restore
             write_secret(folder / name, data)
     if (folder / "nats.conf").exists():
         (folder / "broker").mkdir(mode=0o700, exist_ok=True)
+    for broker in folder.iterdir():
+        if BROKER_FOLDER.match(broker.name):
+            (broker / "streams").mkdir(mode=0o700, exist_ok=True)
     if not (folder / UNFINISHED).exists():
         raise BackupDamaged("the backup holds no relay.toml")
 

@@ -76,7 +76,9 @@ async def test_the_files_of_a_clusters_brokers_come_back_and_their_streams_do_no
     assert sorted(path.name for path in (folder / "broker-1").iterdir()) == [
         "nats.conf",
         "route.key",
+        "streams",  # empty; doorward-nats.service doesn't start without it
     ]
+    assert list((folder / "broker-1" / "streams").iterdir()) == []
 
 
 async def test_a_hidden_secret_is_refused(relay: LosableRelay) -> None:
