@@ -47,7 +47,10 @@ def measure(size: Size) -> list[Result]:
     sizes = (OWNERS_LONG if size.is_long else OWNERS) if is_full else (3,)
     runs = {owners: ring(owners, size, is_full=is_full) for owners in sizes}
     most = runs[sizes[-1]]
-    what = f"with {sizes[-1]:,} owners' pages and doorbells connected, three presses a second"
+    what = (
+        f"with {sizes[-1]:,} owners' pages and doorbells connected, {RINGS} presses a run, three a "
+        "second"
+    )
     return [
         Result(
             id="L2",

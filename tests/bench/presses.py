@@ -70,7 +70,7 @@ def measure(size: Size) -> list[Result]:
         by_connected[count] = press(fleet)
     most = max(by_connected)
     own_most, peer_most = by_connected[most]
-    what = f"an event from MQTT over TLS to its receipt, {few} doorbells connected"
+    what = f"an event from MQTT over TLS to its receipt, {few} doorbells, {seconds:g} s a run"
     return [
         Result(
             id="L1",
@@ -105,7 +105,7 @@ def measure(size: Size) -> list[Result]:
         ),
         Result(
             id="L1 connected",
-            what=f"an event, {most:,} doorbells connected: the relay's CPU",
+            what=f"an event, {most:,} doorbells connected, {seconds:g} s a run: the relay's CPU",
             unit="ms",
             own_runs=[computed(run.cpu_ms) for run in own_most],
             peer=PEER,
@@ -116,7 +116,7 @@ def measure(size: Size) -> list[Result]:
         ),
         Result(
             id="L1 broker",
-            what=f"an event, {most:,} doorbells connected: the broker's CPU",
+            what=f"an event, {most:,} doorbells connected, {seconds:g} s a run: the broker's CPU",
             unit="ms",
             own_runs=[computed(run.broker_ms) for run in own_most],
             peer=PEER,

@@ -29,13 +29,9 @@ def measure(size: Size) -> list[Result]:
     years = {rate: asyncio.run(_year(rate, batch, followed)) for rate, batch in YEARLY.items()}
     fetched, own, poll_bytes = years[10_000]
     entries = size.log_entries if size.runs > 1 else 600
-    steps = (entries, entries // 2)
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.bench.long_register", *map(str, steps)],
-        check=True,
-        capture_output=True,
-    )
-    last = msgspec.json.decode(ran.stdout.splitlines()[-1])
+    sizes = (entries // 100, entries // 10, entries) if size.runs > 1 else (entries,)
+    followings = {count: _follow(count) for count in sizes}
+    last = followings[entries]
     points = [Point(size=rate, value=year[0], peer_value=year[1]) for rate, year in years.items()]
     what = f"a doorbell follows a register of {entries:,} entries from the first on"
     return [
@@ -63,20 +59,42 @@ def measure(size: Size) -> list[Result]:
             unit="MB",
             own_runs=[Readings(values=[last["peak_mb"]])],
             note="With Python and all that it imports. `make soak` has a million entries.",
+            points=_grown(followings, "peak_mb"),
+            axis="entries",
         ),
         Result(
             id="L7 card",
             what=f"{what}: the most that the card had of it",
             unit="MB",
             own_runs=[Readings(values=[last["card_mb"]])],
+            points=_grown(followings, "card_mb"),
+            axis="entries",
         ),
         Result(
             id="L7 CPU",
             what=f"{what}: CPU",
             unit="s",
             own_runs=[Run(times_ns=[round(last["cpu_s"] * 1e9)])],
+            points=_grown(followings, "cpu_s"),
+            axis="entries",
         ),
     ]
+
+
+def _follow(entries: int) -> dict[str, float]:
+    """Follow a register of that length in a process of its own; return what it took."""
+    steps = (entries, entries // 2)
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.bench.long_register", *map(str, steps)],
+        check=True,
+        capture_output=True,
+    )
+    found: dict[str, float] = msgspec.json.decode(ran.stdout.splitlines()[-1])
+    return found
+
+
+def _grown(followings: dict[int, dict[str, float]], what: str) -> list[Point]:
+    return [Point(size=count, value=took[what]) for count, took in followings.items()]
 
 
 async def _year(rate: int, batch: int, followed: int) -> tuple[float, float, float]:
