@@ -13,7 +13,7 @@ from firmware.protocol.tlog.policy import Policy
 from relay.agency.agencies import Agencies
 from relay.backup.owned_files import last_backup_ms
 from relay.base.clock import Clock, SystemClock
-from relay.base.metrics import Figures, LogFigures, StreamFigures
+from relay.base.metrics import Figures, LogFigures, RowFigures, StreamFigures
 from relay.bus import Bus
 from relay.config.settings import Config
 from relay.custody.log_entries import LOGS
@@ -21,7 +21,7 @@ from relay.errors import BusUnavailable
 from relay.notify.hub import Hub
 from relay.store import logs
 from relay.store import metrics as rows
-from relay.store.database import Database
+from relay.store.database import AWAY, Database, reason_of
 
 if TYPE_CHECKING:  # `doorward-relay check` uses log_figures, and needs no pages
     from relay.app.probes import Health
@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # `doorward-relay check` uses log_figures, and needs no pages
 log = logging.getLogger(__name__)
 
 DAY_MS = 24 * 3600 * 1000
+ROWS_S = 5.0
+"""Prometheus waits for ten seconds, and takes a process that doesn't answer for dead."""
 
 
 class MetricsCollector:
@@ -59,18 +61,38 @@ class MetricsCollector:
         """Return all metrics as of now."""
         now_ms = self._clock.wall_ms()
         health = await self._check_health()
-        async with self._database.read() as tx:
-            counts = await rows.count_all(tx, now_ms)
-            database_bytes = await rows.database_bytes(tx)
-            heads: dict[str, logs.Head] = {name: await logs.get_head(tx, name) for name in LOGS}
-        since_ms = counts.moderation_since_ms
+        found = await self._read_rows(now_ms) if health.is_database_up else None
         made_ms = await asyncio.to_thread(last_backup_ms, self._config)
         return Figures(
             parts_up={
                 "broker": health.is_broker_up,
                 "bucket": health.is_bucket_up,
-                "database": health.is_database_up,
+                "database": found is not None,
             },
+            shard_directory_days_left=await asyncio.to_thread(self._directory_days_left, now_ms),
+            backup_age_s=None if made_ms is None else (now_ms - made_ms) / 1000,
+            disk_free_bytes=shutil.disk_usage(self._config.data_dir).free,
+            open_streams=0 if self._hub is None else self._hub.listeners,
+            streams=await self._stream_figures(),
+            rows=found,
+        )
+
+    async def _read_rows(self, now_ms: int) -> RowFigures | None:
+        """Return what the database says, or None: a scrape doesn't wait for a failover."""
+        try:
+            async with asyncio.timeout(ROWS_S):
+                return await self._row_figures(now_ms)
+        except AWAY as error:  # a time-out, too
+            log.warning("metrics: the database doesn't answer: %s", reason_of(error))
+            return None
+
+    async def _row_figures(self, now_ms: int) -> RowFigures:
+        async with self._database.read() as tx:
+            counts = await rows.count_all(tx, now_ms)
+            database_bytes = await rows.database_bytes(tx)
+            heads: dict[str, logs.Head] = {name: await logs.get_head(tx, name) for name in LOGS}
+        since_ms = counts.moderation_since_ms
+        return RowFigures(
             commands_waiting=counts.commands_waiting,
             pushes_waiting=counts.pushes_waiting,
             doorbells=counts.doorbells,
@@ -82,12 +104,7 @@ class MetricsCollector:
             moderation_oldest_s=0.0 if since_ms is None else (now_ms - since_ms) / 1000,
             agreement_days_left=await self._days_left(now_ms),
             agreement_texts_unfit=len(await self._agencies.list_unfit_texts()),
-            shard_directory_days_left=await asyncio.to_thread(self._directory_days_left, now_ms),
-            backup_age_s=None if made_ms is None else (now_ms - made_ms) / 1000,
-            disk_free_bytes=shutil.disk_usage(self._config.data_dir).free,
             database_bytes=database_bytes,
-            open_streams=0 if self._hub is None else self._hub.listeners,
-            streams=await self._stream_figures(),
             logs={} if self._policy is None else self._log_figures(heads, self._policy, now_ms),
         )
 

@@ -38,9 +38,10 @@ from firmware.protocol.events import (
 )
 from relay.app.drain import Drain
 from relay.app.factories import open_evidence, open_fleet, open_portal
+from relay.app.health import HealthChecks
 from relay.app.http import build_http
 from relay.app.metrics_collector import MetricsCollector
-from relay.app.probes import Health, Readiness, build_probes
+from relay.app.probes import build_probes
 from relay.app.town_watch import TownWatch
 from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SimulatedClock, SystemClock, clock_of
@@ -51,7 +52,7 @@ from relay.config.values import Address
 from relay.credit.bookings import Bookings
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
-from relay.errors import ConfigError, DatabaseLost, ObjectStoreError, StoreError, said
+from relay.errors import ConfigError, DatabaseLost, ObjectStoreError, said
 from relay.feed.agreement_notices import AgreementNotices
 from relay.feed.pushes import FeedPushes
 from relay.fleet.clone_warnings import CloneWarnings
@@ -165,6 +166,13 @@ class Relay:
         self._agreement_notices = AgreementNotices(
             database, clock, self._portal.register, load_districts(config.map.districts_path)
         )
+        self._health = HealthChecks(
+            bus=self._fleet.bus,
+            objects=self._evidence.objects,
+            database=database,
+            members=self._fleet.members,
+            drain=self._drain,
+        )
         self._metrics = Metrics()
         database.on_written = self._metrics.written
         self._fleet.callout.on_judged = self._metrics.judged
@@ -174,14 +182,14 @@ class Relay:
             clock=clock,
             agencies=self._portal.agencies,
             policy=None if self._portal.custody is None else self._portal.custody.logs.policy,
-            check_health=self._check_health,
+            check_health=self._health.check_health,
             bus=self._fleet.bus,
             hub=self._hub,
         )
         if "web" in config.roles:
             self._http = build_http(http_services(self._parts(clock)))
         else:
-            self._http = build_probes(self._check_health, self._check_ready)
+            self._http = build_probes(self._health.check_health, self._health.check_ready)
 
     def _parts(self, clock: Clock) -> Parts:
         return Parts(
@@ -203,8 +211,8 @@ class Relay:
             onboarding=self._portal.onboarding,
             enrol=self._fleet.enrolling.enrol,
             renew=self._fleet.renewals.renew,
-            check_health=self._check_health,
-            check_ready=self._check_ready,
+            check_health=self._health.check_health,
+            check_ready=self._health.check_ready,
             metrics=self._metrics,
         )
 
@@ -327,20 +335,6 @@ class Relay:
             case _:
                 return
 
-    async def _check_ready(self) -> Readiness:
-        return Readiness(
-            is_broker_up=self._fleet.bus.is_connected,
-            is_database_up=await _answers(self._database.check),
-            is_serving=self._fleet.members.is_settled and not self._drain.has_begun,
-        )
-
-    async def _check_health(self) -> Health:
-        return Health(
-            is_broker_up=self._fleet.bus.is_connected,
-            is_bucket_up=await _answers(self._evidence.objects.check),
-            is_database_up=await _answers(self._database.check),
-        )
-
 
 async def _compare(custody: CustodyService | None) -> None:
     """Raise LogContradicts before the relay serves; an unreachable bucket is waited for later."""
@@ -367,15 +361,6 @@ class _Beside(QuietServer):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
-
-
-async def _answers(check: Callable[[], Awaitable[None]]) -> bool:
-    try:
-        await check()
-    except (ObjectStoreError, StoreError) as error:
-        log.warning("health: %s", error)
-        return False
-    return True
 
 
 async def keep_running(

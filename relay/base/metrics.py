@@ -52,10 +52,9 @@ class StreamFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """A relay's metrics at one moment; None where a part doesn't exist."""
+class RowFigures:
+    """The metrics that are read from the database; None where a part doesn't exist."""
 
-    parts_up: Mapping[str, bool]
     commands_waiting: int
     pushes_waiting: int
     doorbells: int
@@ -67,15 +66,24 @@ class Figures:
     moderation_oldest_s: float
     agreement_days_left: float | None
     agreement_texts_unfit: int
+    database_bytes: int
+    logs: Mapping[str, LogFigures]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A relay's metrics at one moment; None where a part doesn't exist."""
+
+    parts_up: Mapping[str, bool]
     shard_directory_days_left: float | None
     backup_age_s: float | None
     disk_free_bytes: int
-    database_bytes: int
     open_streams: int
     """Open pages of owners (SSE) at this relay."""
     streams: Mapping[str, StreamFigures]
     """The broker's streams; empty while it can't be asked."""
-    logs: Mapping[str, LogFigures]
+    rows: RowFigures | None
+    """None while the database doesn't answer: then they aren't served at all."""
 
 
 def _or_nan(value: float | None) -> float:
@@ -87,6 +95,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._row_registry = CollectorRegistry()
+        self._has_rows = False
         self._requests = Counter(
             "doorward_http_requests",
             "Answers by route template and status.",
@@ -120,8 +130,12 @@ class Metrics:
             registry=self._registry,
         )
         self._gauges = {
-            name: Gauge(f"doorward_{name}", text, labels, registry=self._registry)
-            for name, text, labels in _GAUGES
+            name: Gauge(f"doorward_{name}", text, labels, registry=registry)
+            for registry, gauges in (
+                (self._registry, _GAUGES),
+                (self._row_registry, _ROW_GAUGES),
+            )
+            for name, text, labels in gauges
         }
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
@@ -143,6 +157,22 @@ class Metrics:
         """Set the gauges to the collected values."""
         for name, is_up in figures.parts_up.items():
             self._gauges["up"].labels(name).set(is_up)
+        for name in ("disk_free_bytes", "open_streams"):
+            self._gauges[name].set(getattr(figures, name))
+        self._set("shard_directory_days_left", figures.shard_directory_days_left)
+        self._set("backup_age_seconds", figures.backup_age_s)
+        for name in _STREAM_GAUGES:  # of a broker that is away nothing is known
+            self._gauges[name].clear()
+        for stream, its in figures.streams.items():
+            self._gauges["stream_waiting"].labels(stream).set(its.waiting)
+            self._gauges["stream_redelivered"].labels(stream).set(its.redelivered)
+            self._gauges["stream_oldest_seconds"].labels(stream).set(its.oldest_s)
+            self._gauges["stream_has_leader"].labels(stream).set(its.has_leader)
+        self._has_rows = figures.rows is not None
+        if figures.rows is not None:
+            self._take_rows(figures.rows)
+
+    def _take_rows(self, rows: RowFigures) -> None:
         for name in (
             "commands_waiting",
             "pushes_waiting",
@@ -153,23 +183,12 @@ class Metrics:
             "doorbell_claims_replayed",
             "moderation_waiting",
             "agreement_texts_unfit",
-            "disk_free_bytes",
             "database_bytes",
-            "open_streams",
         ):
-            self._gauges[name].set(getattr(figures, name))
-        self._gauges["moderation_oldest_seconds"].set(figures.moderation_oldest_s)
-        self._set("agreement_days_left", figures.agreement_days_left)
-        self._set("shard_directory_days_left", figures.shard_directory_days_left)
-        self._set("backup_age_seconds", figures.backup_age_s)
-        for name in _STREAM_GAUGES:  # of a broker that is away nothing is known
-            self._gauges[name].clear()
-        for stream, its in figures.streams.items():
-            self._gauges["stream_waiting"].labels(stream).set(its.waiting)
-            self._gauges["stream_redelivered"].labels(stream).set(its.redelivered)
-            self._gauges["stream_oldest_seconds"].labels(stream).set(its.oldest_s)
-            self._gauges["stream_has_leader"].labels(stream).set(its.has_leader)
-        for log, one in figures.logs.items():
+            self._gauges[name].set(getattr(rows, name))
+        self._gauges["moderation_oldest_seconds"].set(rows.moderation_oldest_s)
+        self._set("agreement_days_left", rows.agreement_days_left)
+        for log, one in rows.logs.items():
             self._gauges["log_entries"].labels(log).set(one.size)
             self._gauges["log_published_entries"].labels(log).set(one.published_size)
             self._gauges["log_age_seconds"].labels(log).set(_or_nan(one.age_s))
@@ -178,7 +197,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
-        return generate_latest(self._registry)
+        rows = generate_latest(self._row_registry) if self._has_rows else b""
+        return generate_latest(self._registry) + rows
 
     def _set(self, name: str, value: float | None) -> None:
         self._gauges[name].set(float("nan") if value is None else value)
@@ -202,6 +222,20 @@ _STREAM_GAUGES: Final = (
 )
 _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("up", "Whether a part answers.", ["part"]),
+    ("shard_directory_days_left", "Until the directory of shards ends.", []),
+    ("backup_age_seconds", "Since the newest backup.", []),
+    ("disk_free_bytes", "Room where the relay's data is.", []),
+    ("open_streams", "Open pages of owners that this relay sends news to.", []),
+    ("stream_waiting", "Messages of the broker's stream that no relay has settled.", ["stream"]),
+    ("stream_redelivered", "Of these, handed out more than once.", ["stream"]),
+    (
+        "stream_oldest_seconds",
+        "Since the oldest of them came: of events, the oldest without a receipt.",
+        ["stream"],
+    ),
+    ("stream_has_leader", "Whether a broker leads the stream.", ["stream"]),
+)
+_ROW_GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("commands_waiting", "Commands that doorbells haven't answered yet.", []),
     ("pushes_waiting", "Pushes that aren't handed over yet.", []),
     ("doorbells", "Doorbells that are enrolled.", []),
@@ -221,21 +255,10 @@ _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
         "Agreements' texts that are altered or missing, so that their agencies can't ask.",
         [],
     ),
-    ("shard_directory_days_left", "Until the directory of shards ends.", []),
-    ("backup_age_seconds", "Since the newest backup.", []),
-    ("disk_free_bytes", "Room where the relay's data is.", []),
     ("database_bytes", "Size of the database.", []),
-    ("open_streams", "Open pages of owners that this relay sends news to.", []),
-    ("stream_waiting", "Messages of the broker's stream that no relay has settled.", ["stream"]),
-    ("stream_redelivered", "Of these, handed out more than once.", ["stream"]),
-    (
-        "stream_oldest_seconds",
-        "Since the oldest of them came: of events, the oldest without a receipt.",
-        ["stream"],
-    ),
-    ("stream_has_leader", "Whether a broker leads the stream.", ["stream"]),
     ("log_entries", "Entries of a public log that have their places.", ["log"]),
     ("log_published_entries", "Entries of a public log that the world sees.", ["log"]),
     ("log_age_seconds", "Since a quorum of witnesses last signed a log.", ["log"]),
     ("witness_age_seconds", "Since a witness last signed a log.", ["log", "witness"]),
 )
+"""What is read from the database."""

@@ -1,6 +1,6 @@
 """All series that a relay serves at /metrics, as text."""
 
-from relay.base.metrics import Figures, LogFigures, Metrics, StreamFigures
+from relay.base.metrics import Figures, LogFigures, Metrics, RowFigures, StreamFigures
 
 
 def text_of_all_metrics() -> str:
@@ -12,28 +12,32 @@ def text_of_all_metrics() -> str:
     metrics.take(
         Figures(
             parts_up={"broker": True},
-            commands_waiting=0,
-            pushes_waiting=0,
-            doorbells=0,
-            doorbells_online=0,
-            doorbells_cloned=0,
-            doorbell_certificates_ending=0,
-            doorbell_claims_replayed=0,
-            moderation_waiting=0,
-            moderation_oldest_s=0.0,
-            agreement_days_left=None,
-            agreement_texts_unfit=0,
             shard_directory_days_left=None,
             backup_age_s=None,
             disk_free_bytes=0,
-            database_bytes=0,
             open_streams=0,
             streams={
                 "DW_EVENTS": StreamFigures(waiting=0, redelivered=0, oldest_s=0.0, has_leader=True)
             },
-            logs={
-                "custody": LogFigures(size=0, published_size=0, age_s=0, witness_age_s={"ann": 0})
-            },
+            rows=RowFigures(
+                commands_waiting=0,
+                pushes_waiting=0,
+                doorbells=0,
+                doorbells_online=0,
+                doorbells_cloned=0,
+                doorbell_certificates_ending=0,
+                doorbell_claims_replayed=0,
+                moderation_waiting=0,
+                moderation_oldest_s=0.0,
+                agreement_days_left=None,
+                agreement_texts_unfit=0,
+                database_bytes=0,
+                logs={
+                    "custody": LogFigures(
+                        size=0, published_size=0, age_s=0, witness_age_s={"ann": 0}
+                    )
+                },
+            ),
         )
     )
     return metrics.text().decode()

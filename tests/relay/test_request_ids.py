@@ -17,7 +17,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from relay.base.log_lines import JsonLines, TextLines, current
-from relay.base.metrics import Figures, LogFigures, Metrics, StreamFigures, build_metrics_server
+from relay.base.metrics import (
+    Figures,
+    LogFigures,
+    Metrics,
+    RowFigures,
+    StreamFigures,
+    build_metrics_server,
+)
 from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.web.pages import Pages
 from relay.web.server_errors import on_unexpected_error
@@ -215,26 +222,30 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
     async def ask() -> Figures:
         return Figures(
             parts_up={"bucket": False},
-            commands_waiting=1,
-            pushes_waiting=2,
-            doorbells=3,
-            doorbells_online=2,
-            doorbells_cloned=0,
-            doorbell_certificates_ending=1,
-            doorbell_claims_replayed=0,
-            moderation_waiting=1,
-            moderation_oldest_s=90.0,
-            agreement_days_left=None,
-            agreement_texts_unfit=0,
             shard_directory_days_left=None,
             backup_age_s=60.0,
             disk_free_bytes=10,
-            database_bytes=4096,
             open_streams=7,
             streams={
                 "DW_EVENTS": StreamFigures(waiting=2, redelivered=1, oldest_s=3.0, has_leader=True)
             },
-            logs={"custody": LogFigures(size=5, published_size=4, age_s=9, witness_age_s={"a": 9})},
+            rows=RowFigures(
+                commands_waiting=1,
+                pushes_waiting=2,
+                doorbells=3,
+                doorbells_online=2,
+                doorbells_cloned=0,
+                doorbell_certificates_ending=1,
+                doorbell_claims_replayed=0,
+                moderation_waiting=1,
+                moderation_oldest_s=90.0,
+                agreement_days_left=None,
+                agreement_texts_unfit=0,
+                database_bytes=4096,
+                logs={
+                    "custody": LogFigures(size=5, published_size=4, age_s=9, witness_age_s={"a": 9})
+                },
+            ),
         )
 
     metrics.written(0.2, 0.001)
