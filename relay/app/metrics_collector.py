@@ -72,6 +72,7 @@ class MetricsCollector:
             shard_directory_days_left=await asyncio.to_thread(self._directory_days_left, now_ms),
             backup_age_s=None if made_ms is None else (now_ms - made_ms) / 1000,
             disk_free_bytes=shutil.disk_usage(self._config.data_dir).free,
+            oldest_write_s=self._database.oldest_write_s(),
             open_streams=0 if self._hub is None else self._hub.listeners,
             streams=await self._stream_figures(),
             rows=found,

@@ -78,6 +78,8 @@ class Figures:
     shard_directory_days_left: float | None
     backup_age_s: float | None
     disk_free_bytes: int
+    oldest_write_s: float
+    """How long the oldest write of this process isn't over yet; 0 if there is none."""
     open_streams: int
     """Open pages of owners (SSE) at this relay."""
     streams: Mapping[str, StreamFigures]
@@ -159,6 +161,7 @@ class Metrics:
             self._gauges["up"].labels(name).set(is_up)
         for name in ("disk_free_bytes", "open_streams"):
             self._gauges[name].set(getattr(figures, name))
+        self._gauges["database_oldest_write_seconds"].set(figures.oldest_write_s)
         self._set("shard_directory_days_left", figures.shard_directory_days_left)
         self._set("backup_age_seconds", figures.backup_age_s)
         for name in _STREAM_GAUGES:  # of a broker that is away nothing is known
@@ -225,6 +228,11 @@ _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("shard_directory_days_left", "Until the directory of shards ends.", []),
     ("backup_age_seconds", "Since the newest backup.", []),
     ("disk_free_bytes", "Room where the relay's data is.", []),
+    (
+        "database_oldest_write_seconds",
+        "How long this process's oldest write isn't committed; 0 if there is none.",
+        [],
+    ),
     ("open_streams", "Open pages of owners that this relay sends news to.", []),
     ("stream_waiting", "Messages of the broker's stream that no relay has settled.", ["stream"]),
     ("stream_redelivered", "Of these, handed out more than once.", ["stream"]),

@@ -72,6 +72,7 @@ class Database:
         self._failover_s = 0.0
         self._file: SnapshotReader | None = None
         self._writer = asyncio.Lock()
+        self._writes: dict[object, float] = {}
         is_postgresql = engine.dialect.name == "postgresql"
         self._reading: dict[str, object] = dict(READING) if is_postgresql else {}
 
@@ -145,9 +146,9 @@ class Database:
         A request whose client has gone is cancelled again and again until it ends (anyio); that
         would cut off the connection's own closing, and leave a task behind that never ends.
         """
-        asked_at = time.monotonic()
-        async with self._writer, self._transaction(asked_at, {}) as connection:
-            yield connection
+        with self._under_way() as asked_at:
+            async with self._writer, self._transaction(asked_at, {}) as connection:
+                yield connection
 
     @contextlib.asynccontextmanager
     async def begin_partition(self, *, is_in_turn: bool = False) -> AsyncIterator[Transaction]:
@@ -162,8 +163,27 @@ class Database:
                 yield connection
             return
         options = IN_PARTITION | IN_TURN if is_in_turn else IN_PARTITION
-        async with self._transaction(time.monotonic(), options) as connection:
-            yield connection
+        with self._under_way() as asked_at:
+            async with self._transaction(asked_at, options) as connection:
+                yield connection
+
+    def oldest_write_s(self) -> float:
+        """Return how long ago the oldest write that isn't over here was begun; 0: there is none.
+
+        It waits for its turn, or its commit for a standby's disk: `on_written` tells only of those
+        that came to their end.
+        """
+        now = time.monotonic()
+        return now - min(self._writes.values(), default=now)
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[float]:
+        write, asked_at = object(), time.monotonic()
+        self._writes[write] = asked_at
+        try:
+            yield asked_at
+        finally:
+            del self._writes[write]
 
     @contextlib.asynccontextmanager
     async def _transaction(

@@ -15,6 +15,7 @@ def text_of_all_metrics() -> str:
             shard_directory_days_left=None,
             backup_age_s=None,
             disk_free_bytes=0,
+            oldest_write_s=0.0,
             open_streams=0,
             streams={
                 "DW_EVENTS": StreamFigures(waiting=0, redelivered=0, oldest_s=0.0, has_leader=True)

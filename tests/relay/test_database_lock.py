@@ -1,11 +1,16 @@
-"""SQLite's lock goes with the connection that had it, and connections go with their requests."""
+"""SQLite's lock goes with the connection that had it, and connections go with their requests.
+
+Of writes that wait for it, or have it, the oldest is a figure.
+"""
 
 import asyncio
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from sqlalchemy import text
 
 from relay.store.database import Database
@@ -52,4 +57,37 @@ async def test_a_request_that_is_cancelled_leaves_nothing_that_never_ends(tmp_pa
     if left := asyncio.all_tasks() - running:
         async with asyncio.timeout(10):
             await asyncio.wait(left)
+    await database.close()
+
+
+@pytest.mark.parametrize("end", ["commit", "error", "cancellation"])
+@pytest.mark.parametrize("is_in_partition", [False, True])
+async def test_how_long_the_oldest_write_takes_is_known_and_ends_with_it(
+    tmp_path: Path, *, end: str, is_in_partition: bool
+) -> None:
+    database = await Database.open(tmp_path / "relay.sqlite3")
+    assert database.oldest_write_s() == 0
+    hanging = [asyncio.Event(), asyncio.Event()]
+
+    async def write(until: asyncio.Event) -> None:
+        async with database.begin_partition() if is_in_partition else database.begin() as tx:
+            await tx.execute(text("UPDATE schema_version SET version = version"))
+            await until.wait()
+            if end == "error":
+                raise LookupError("no such thing")
+
+    tasks = []
+    for until in hanging:  # the second waits for its turn
+        tasks.append(asyncio.create_task(write(until)))
+        await asyncio.sleep(0.2)
+    async with database.read():  # isn't a write
+        assert database.oldest_write_s() >= 0.4
+    for task, until in zip(tasks, hanging, strict=True):
+        assert database.oldest_write_s() >= 0.2
+        if end == "cancellation":
+            task.cancel()
+        until.set()
+        with suppress(LookupError, asyncio.CancelledError):
+            await task
+    assert database.oldest_write_s() == 0
     await database.close()

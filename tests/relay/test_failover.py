@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import text
 
 from relay.cli.check_cluster import check_standbys
 from relay.errors import DatabaseLost, StoreError
@@ -98,3 +99,25 @@ async def test_without_a_primary_a_relay_gives_up_in_words_and_in_time(pair: Pai
     await database.close()
     with pytest.raises(StoreError, match=r"can't open the database postgresql://doorward@127"):
         await Database.open(pair.url, limits=limits)
+
+
+async def test_without_the_synchronous_standby_the_oldest_write_grows(pair: Pair) -> None:
+    database = await Database.open(pair.url, is_migrating=True)
+    committed: list[float] = []
+    database.on_written = lambda _waited_s, took_s: committed.append(took_s)
+    pair.kill_standby()
+
+    async def write() -> None:
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE schema_version SET version = version"))
+
+    writing = asyncio.create_task(write())
+    await eventually(lambda: database.oldest_write_s() > 1)
+    async with database.read() as tx:  # nothing else says that something is wrong
+        await fleet.get(tx, "nobody")
+    assert committed == []
+    await asyncio.to_thread(pair.start_standby)
+    await in_time(writing)
+    assert database.oldest_write_s() == 0
+    assert committed[0] > 1
+    await database.close()

@@ -90,6 +90,7 @@ def assert_is_without_rows(text: str) -> None:
     assert 'doorward_up{part="broker"} 1.0' in text
     assert "doorward_disk_free_bytes " in text
     assert "doorward_open_streams 0.0" in text
+    assert "doorward_database_oldest_write_seconds 0.0" in text
     assert "doorward_doorbells" not in text  # 0 would look like a fleet that is gone
     assert "doorward_log_" not in text
     assert "doorward_moderation" not in text

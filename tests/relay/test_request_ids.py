@@ -225,6 +225,7 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
             shard_directory_days_left=None,
             backup_age_s=60.0,
             disk_free_bytes=10,
+            oldest_write_s=16.5,
             open_streams=7,
             streams={
                 "DW_EVENTS": StreamFigures(waiting=2, redelivered=1, oldest_s=3.0, has_leader=True)
@@ -266,6 +267,7 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
         'doorward_callouts_total{outcome="refused"} 1.0',
         'doorward_database_wait_seconds_bucket{le="0.1"} 0.0',
         'doorward_database_commit_seconds_bucket{le="0.005"} 1.0',
+        "doorward_database_oldest_write_seconds 16.5",
         "doorward_database_bytes 4096.0",
         "doorward_open_streams 7.0",
         "process_cpu_seconds_total ",

@@ -27,6 +27,7 @@ NOT_KNOWN = " ".join(["NaN"] * 301)
 
 WAITS = 'doorward_database_wait_seconds_bucket{{le="{le}"}}'
 COMMITS = 'doorward_database_commit_seconds_bucket{{le="{le}"}}'
+OLDEST_WRITE = 'doorward_database_oldest_write_seconds{instance="a"}'
 WITNESS = 'doorward_witness_age_seconds{instance="a", log="custody", witness="ann"}'
 STREAM = 'doorward_stream_{}{{stream="DW_EVENTS"}}'
 HEALTHY = {
@@ -42,6 +43,7 @@ HEALTHY = {
     WAITS.format(le="+Inf"): "0+100x300",
     COMMITS.format(le="0.1"): "0+100x300",
     COMMITS.format(le="+Inf"): "0+100x300",
+    OLDEST_WRITE: "0.2x300",
     'doorward_disk_free_bytes{instance="a"}': "80000000000-1000000x300",
     'doorward_log_age_seconds{log="custody"}': "300x300",
     'doorward_log_entries{log="custody"}': "0+1x300",
@@ -81,6 +83,16 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "DoorwardCommitsSlow": (
         {COMMITS.format(le="0.1"): "0x300", COMMITS.format(le="5"): "0+100x300"},
+        "20m",
+    ),
+    "DoorwardWritesStand": (
+        {
+            OLDEST_WRITE: "0.2x9 30+60x290",
+            WAITS.format(le="0.1"): "0+100x9 1000x290",
+            WAITS.format(le="+Inf"): "0+100x9 1000x290",
+            COMMITS.format(le="0.1"): "0+100x9 1000x290",
+            COMMITS.format(le="+Inf"): "0+100x9 1000x290",
+        },
         "20m",
     ),
     "DoorwardDiskFillsUp": (
