@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 
 from relay.app.drain import Drain
@@ -16,6 +18,8 @@ log = logging.getLogger(__name__)
 
 ANSWERS_S = 3.0
 """Who doesn't answer within it is away: who asks gives up himself, Prometheus after ten seconds."""
+LOOK_S = 0.5
+"""A balancer waits for a second."""
 
 
 class HealthChecks:
@@ -36,19 +40,20 @@ class HealthChecks:
         self._members = members
         self._drain = drain
         self._asking: asyncio.Task[bool] | None = None
+        self._answered_s = -math.inf
 
     async def check_ready(self) -> Readiness:
         """Return whether this process may be sent requests."""
         return Readiness(
             is_broker_up=self._bus.is_connected,
-            is_database_up=await self._has_database(),
+            is_database_up=await self._serves_database(),
             is_serving=self._members.is_settled and not self._drain.has_begun,
         )
 
     async def check_health(self) -> Health:
         """Return which parts answer now."""
         is_bucket_up, is_database_up = await asyncio.gather(
-            _answers(self._check_bucket), self._has_database()
+            _answers(self._check_bucket), self._has_database(ANSWERS_S)
         )
         return Health(
             is_broker_up=self._bus.is_connected,
@@ -56,16 +61,32 @@ class HealthChecks:
             is_database_up=is_database_up,
         )
 
-    async def _has_database(self) -> bool:
+    async def _serves_database(self) -> bool:
+        """Return whether the database answers, or did so lately enough that a request waits for it.
+
+        During a failover they wait (`Database.failover_s`), and would wait at every other process.
+        """
+        patience_s = self._database.failover_s
+        if await self._has_database(LOOK_S if patience_s else ANSWERS_S):
+            return True
+        return time.monotonic() - self._answered_s < patience_s
+
+    async def _has_database(self, within_s: float) -> bool:
         """Ask the database, once for all who ask at a time: a line that is dead may take long."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(_answers(self._database.check), name="health")
+            self._asking = asyncio.create_task(self._ask_database(), name="health")
         asking = self._asking
-        await asyncio.wait({asking}, timeout=ANSWERS_S)
+        await asyncio.wait({asking}, timeout=within_s)
         if not asking.done():
-            log.warning("health: the database doesn't answer within %.0f s", ANSWERS_S)
+            log.warning("health: the database doesn't answer within %s s", within_s)
             return False
         return asking.result()
+
+    async def _ask_database(self) -> bool:
+        is_up = await _answers(self._database.check)
+        if is_up:
+            self._answered_s = time.monotonic()
+        return is_up
 
     async def _check_bucket(self) -> None:
         async with asyncio.timeout(ANSWERS_S):

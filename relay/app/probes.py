@@ -2,8 +2,9 @@
 
 /livez    it runs: whoever gets no answer restarts it
 /readyz   it may be sent requests: not before it is up, without broker or database, or while it
-          ends. A bucket that is away doesn't count: it is away for each process, and most pages
-          don't need it.
+          ends. A database that fails over counts as there, as requests wait for it for as long
+          (`failover_s`). A bucket that is away doesn't count: it is away for each process, and
+          most pages don't need it.
 /healthz  all that it depends on answers, the bucket too
 """
 

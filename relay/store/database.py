@@ -69,7 +69,8 @@ class Database:
         self.on_written: Callable[[float, float], None] = _unobserved
         """Is called after each commit: seconds that it waited for its turn, seconds it took."""
         self._engine = engine
-        self._failover_s = 0.0
+        self.failover_s = 0.0
+        """For how long at most what is asked waits for a standby's promotion; 0 with SQLite."""
         self._file: SnapshotReader | None = None
         self._writer = asyncio.Lock()
         self._writes: dict[object, float] = {}
@@ -116,7 +117,7 @@ class Database:
         if isinstance(place, Path):
             database._file = SnapshotReader(place)
         else:
-            database._failover_s = limits.failover_s
+            database.failover_s = limits.failover_s
         return database
 
     @classmethod
@@ -189,7 +190,7 @@ class Database:
     async def _transaction(
         self, asked_at: float, options: Mapping[str, bool]
     ) -> AsyncIterator[AsyncConnection]:
-        opened = await self._connect(self._failover_s)
+        opened = await self._connect(self.failover_s)
         with CancelScope(shield=True), _lost_in_words():
             try:
                 connection = await opened.execution_options(**options)
@@ -219,7 +220,7 @@ class Database:
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Open a read transaction on one consistent snapshot; writes in it are rolled back."""
-        async with self._reader(self._failover_s) as reader:
+        async with self._reader(self.failover_s) as reader:
             yield reader
 
     async def look(self, ask: Callable[[Snapshot], Found]) -> Found:

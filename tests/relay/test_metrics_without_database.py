@@ -19,11 +19,12 @@ from relay.app.metrics_collector import MetricsCollector
 from relay.app.probes import Health
 from relay.base.clock import SystemClock
 from relay.base.metrics import Metrics, build_metrics_server
-from relay.errors import DatabaseLost
+from relay.errors import DatabaseLost, StoreError
 from relay.store.database import Database, Transaction
+from relay.store.postgresql import Limits
 from tests.fakes.log_house import NAME
 from tests.fakes.lost_relay import LosableRelay, make_relay
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.relay.servers import free_port
 from tests.rigs.postgres import MISSING, Pair, programs, run_pair
 
@@ -133,13 +134,23 @@ async def test_without_a_primary_figures_are_served_at_once(
     relay: LosableRelay, pair: Pair
 ) -> None:
     """Seen to be refused after 20 s, the failover's time, when the rows were read in any case."""
-    database = await Database.open(pair.url, is_migrating=True)
-    async with scraping(relay, database, checks_of(database).check_health) as scrape:
+    limits = Limits(failover_s=3)
+    database = await Database.open(pair.url, is_migrating=True, limits=limits)
+    checks = checks_of(database)
+    async with scraping(relay, database, checks.check_health) as scrape:
+        assert (await checks.check_ready()).is_database_up
         assert 'doorward_up{part="database"} 1.0' in await scrape()
         pair.kill_primary()
+        assert (await checks.check_ready()).is_database_up  # requests wait for a promotion
         began = time.monotonic()
         assert_is_without_rows(await scrape())
         assert time.monotonic() - began < SCRAPE_S
+        await asyncio.sleep(limits.failover_s)
+        assert not (await checks.check_ready()).is_database_up
+        await asyncio.to_thread(pair.promote)
+        async with asyncio.timeout(PATIENCE_S):
+            while not (await checks.check_ready()).is_database_up:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
     await database.close()
 
 
@@ -154,7 +165,7 @@ async def test_a_database_that_hangs_is_asked_once_and_counts_as_away(
         asked.append(asyncio.get_running_loop().create_future())
         await asked[-1]
 
-    checks = checks_of(SimpleNamespace(check=check))
+    checks = checks_of(SimpleNamespace(check=check, failover_s=0.0))
     async with asyncio.timeout(SCRAPE_S):
         for _ in range(3):
             assert not (await checks.check_health()).is_database_up
@@ -166,3 +177,50 @@ async def test_a_database_that_hangs_is_asked_once_and_counts_as_away(
     await eventually(lambda: len(asked) == 2)
     asked[1].set_result(None)
     assert (await answering).is_database_up
+
+
+@pytest.mark.parametrize("is_hanging", [False, True])
+async def test_a_process_is_ready_for_as_long_as_its_requests_wait_for_a_failover(
+    *, is_hanging: bool
+) -> None:
+    """Seen to be out at once: a balancer then took out all, and pages failed for the whole time."""
+    is_up, over = False, asyncio.Event()
+
+    async def check() -> None:
+        if not is_up and is_hanging:
+            await over.wait()
+        if not is_up:
+            raise StoreError("no primary")
+
+    checks = checks_of(SimpleNamespace(check=check, failover_s=2.0))
+
+    async def is_ready() -> bool:
+        async with asyncio.timeout(1):  # as long as a balancer waits
+            return (await checks.check_ready()).is_database_up
+
+    assert not await is_ready()  # it has never answered: this process's own way may be closed
+    over.set()
+    await asyncio.sleep(0.01)
+    over.clear()
+    is_up = True
+    assert await is_ready()
+    is_up = False
+    assert await is_ready()
+    await asyncio.sleep(2)
+    assert not await is_ready()  # whose own way is cut gets out, too
+    over.set()
+    await asyncio.sleep(0.01)
+    is_up = True
+    assert await is_ready()
+
+
+async def test_with_a_file_nothing_waits_and_a_process_is_not_ready_without_it() -> None:
+    answers: list[bool] = [True, False]
+
+    async def check() -> None:
+        if not answers.pop(0):
+            raise StoreError("the disk is gone")
+
+    checks = checks_of(SimpleNamespace(check=check, failover_s=0.0))
+    assert (await checks.check_ready()).is_database_up
+    assert not (await checks.check_ready()).is_database_up
