@@ -13,7 +13,7 @@ from firmware.protocol.commands import IceServer
 from firmware.protocol.public_addresses import is_public
 from relay.base.clock import SystemClock, clock_of
 from relay.cli import preflight
-from relay.cli.check_cluster import check_brokers, check_standbys
+from relay.cli.check_cluster import check_brokers, check_processes, check_standbys
 from relay.cli.check_result import CheckResult
 from relay.cli.check_shards import check_shard_directory
 from relay.cli.store_keys import check_store_keys
@@ -45,6 +45,7 @@ async def check(config: Config) -> list[CheckResult]:
         except (RelayError, OSError, ValueError) as error:
             findings.append(CheckResult(what=what, is_ok=False, detail=str(error)))
     findings += await check_brokers(config)
+    findings += await check_processes(config)
     findings += await check_standbys(config)
     return [*findings, *await _look_around(config), check_push(config), *await check_live(config)]
 

@@ -1,4 +1,4 @@
-"""The checks of `doorward-relay check` on brokers, one or a cluster, and a database's standbys."""
+"""The checks of `doorward-relay check` on brokers, relay processes and a database's standbys."""
 
 import asyncio
 
@@ -8,13 +8,23 @@ from relay.bus import Bus, StreamState
 from relay.cli.check_result import CheckResult
 from relay.config.postgresql_url import parse_postgresql_url
 from relay.config.settings import Config
+from relay.config.values import ROLES
 from relay.errors import RelayError
 from relay.fleet.broker import bus_of
+from relay.fleet.members import list_members
 from relay.store.database import Database
 from relay.store.postgresql import Standby, list_standbys
 
 BROKER_TIMEOUT_S = 5.0
 MUCH_LAG_BYTES = 64 * 1024 * 1024
+PROCESSES = "relay processes"
+WITHOUT = {
+    "web": "there are no pages",
+    "ingest": "events wait at the broker, and no doorbell connects",
+    "log": "nothing is released",
+    "notify": "pushes wait, and run out",
+}
+"""What a relay lacks without any process in a role."""
 
 
 async def check_brokers(config: Config) -> list[CheckResult]:
@@ -90,6 +100,42 @@ def _of_stream(stream: StreamState, wanted: int) -> CheckResult:
         detail += "; it is lost with its broker: set replicas = 3 in [broker] of relay.toml"
     is_warning = bool(stream.behind) or stream.replicas < max(3, wanted)
     return CheckResult(what=what, is_ok=True, is_warning=is_warning, detail=detail)
+
+
+async def check_processes(config: Config) -> list[CheckResult]:
+    """Check that a relay of several processes has some in each role; hearing them takes 2.5 s."""
+    is_cluster = len(config.broker.servers) > 1
+    if not is_cluster and config.roles == frozenset(ROLES):
+        return []
+    bus = bus_of(config)
+    try:
+        async with asyncio.timeout(2 * BROKER_TIMEOUT_S):
+            await bus.reach()
+            members = await list_members(bus)
+    except (RelayError, OSError, TimeoutError) as error:
+        detail = f"they couldn't be heard: {str(error) or 'no broker answers'}"
+        return [CheckResult(what=PROCESSES, is_ok=True, is_warning=True, detail=detail)]
+    finally:
+        await bus.close()
+    counts = {role: sum(role in one.roles for one in members) for role in ROLES}
+    return _of_roles(counts, processes=len(members), is_cluster=is_cluster)
+
+
+def _of_roles(counts: dict[str, int], *, processes: int, is_cluster: bool) -> list[CheckResult]:
+    if not processes:
+        detail = "none runs; start them: doorward-relay serve, each with its --role"
+        return [CheckResult(what=PROCESSES, is_ok=True, is_warning=True, detail=detail)]
+    told = ", ".join(f"{count} {role}" for role, count in counts.items())
+    findings = [CheckResult(what=PROCESSES, is_ok=True, detail=f"{processes} heard: {told}")]
+    for role, count in counts.items():
+        if count == 0:
+            detail = f"no process has it, so {WITHOUT[role]}: start one with --role {role}"
+            findings.append(CheckResult(what=f"role {role}", is_ok=False, detail=detail))
+        elif count == 1 and is_cluster:
+            detail = "one process has it, and nobody takes its place when it dies"
+            one = CheckResult(what=f"role {role}", is_ok=True, is_warning=True, detail=detail)
+            findings.append(one)
+    return findings
 
 
 async def check_standbys(config: Config) -> list[CheckResult]:

@@ -6,18 +6,23 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from relay.bus import EVENTS_STREAM
-from relay.cli.check_cluster import check_brokers
+from relay.cli.check import check
+from relay.cli.check_cluster import WITHOUT, check_brokers, check_processes
+from relay.config.values import ROLES
 from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
+from relay.fleet.members import Members
 from relay.store import events
 from tests.fakes.waiting import PATIENCE_S, eventually, in_time
+from tests.relay.check_words import word_of
 from tests.relay.cluster import SIZE, Cluster, run_cluster, with_replicas
 from tests.relay.doorbells import enrol
 from tests.relay.pressing import Pressing
@@ -210,6 +215,54 @@ async def test_check_names_a_broker_that_is_away_and_what_lacks_it(cluster: Clus
         while not all("or away: doorward-2" in one.detail for one in found[SIZE + 1 :]):
             found = await check_brokers(cluster.config)
     cluster.start(2)
+
+
+async def test_check_names_the_roles_that_no_process_has(cluster: Cluster) -> None:
+    """Seen to pass without a word before it asked: a cluster in which nobody pushes."""
+
+    async def words() -> list[str]:
+        found = await check_processes(cluster.config)
+        return [f"{word_of(one)} {one.what}: {one.detail}" for one in found]
+
+    (none,) = await words()  # as before the first start, which isn't a fault
+    assert none.startswith("warn relay processes: none runs")
+    assert "relay processes" in {one.what for one in await check(cluster.config)}
+    start = "start one with --role notify"
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(_member(cluster, "web", "ingest", "log"))
+        await stack.enter_async_context(_member(cluster, "web", "ingest"))
+        assert await words() == [
+            "ok relay processes: 2 heard: 2 web, 2 ingest, 1 log, 0 notify",
+            "warn role log: one process has it, and nobody takes its place when it dies",
+            f"FAIL role notify: no process has it, so {WITHOUT['notify']}: {start}",
+        ]
+        assert len(first.with_role("web")) == 2  # `check` doesn't count as one of them
+        async with _member(cluster, "log", "notify"), _member(cluster, "notify"):
+            (whole,) = await words()
+            assert whole.endswith("4 heard: 2 web, 2 ingest, 2 log, 2 notify")
+        asked = asyncio.create_task(words())
+        await asyncio.sleep(1.5)
+        await first.leave()  # it was heard, and has said goodbye
+        assert (await asked)[0].endswith("1 heard: 1 web, 1 ingest, 0 log, 0 notify")
+    one_machine = replace(cluster.config.broker, urls=cluster.config.broker.servers[:1])
+    assert await check_processes(replace(cluster.config, broker=one_machine)) == []
+
+
+@asynccontextmanager
+async def _member(cluster: Cluster, *roles: str) -> AsyncIterator[Members]:
+    assert set(roles) <= set(ROLES)
+    bus = bus_of(cluster.config)
+    await in_time(bus.connect())
+    members = Members(bus, roles)
+    running = asyncio.create_task(members.run())
+    try:
+        await eventually(lambda: members.is_settled)
+        yield members
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await bus.close()
 
 
 async def test_streams_get_as_many_replicas_as_the_settings_say(cluster: Cluster) -> None:
