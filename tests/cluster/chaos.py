@@ -19,6 +19,8 @@ LASTS_S = 30.0
 """What is stopped or cut off is so for this long."""
 COPIES_S = 120.0
 """Brokers of a busy machine copy what they lack."""
+DRAINED_S = 40.0
+"""As long as systemd waits for a relay's end by the operators' unit."""
 PRIMARY = "primary"
 STANDBY = "standby"
 
@@ -28,6 +30,8 @@ class How(StrEnum):
 
     KILL = "SIGKILL"
     STOP = "SIGSTOP"
+    RESTART = "restart"
+    """As operators do with one after the other: SIGTERM, it drains and ends, and is started."""
     PULL_CABLE = "pull the cable of"
     """Nobody reaches this broker."""
     PART = "part from the other brokers"
@@ -55,6 +59,7 @@ def every_blow(cluster: Cluster) -> list[Blow]:
     killed = [Blow(name=name) for name in (*RELAYS, *BROKERS, *STORE, PROXY, PRIMARY, STANDBY)]
     stopped = ("ingest-1", "web-1", "log-1", "broker-2", PROXY, STORE[0], PRIMARY, STANDBY)
     found = [*killed, *(Blow(name=name, how=How.STOP) for name in stopped)]
+    found += [Blow(name=name, how=How.RESTART) for name in RELAYS]
     found += [Blow(name=name, how=how) for name, how in zip(reversed(BROKERS), CUTS, strict=True)]
     return [blow for blow in found if can_strike(cluster, blow)]
 
@@ -143,6 +148,9 @@ async def _lose_server(server: Server, how: How) -> None:
             await asyncio.sleep(LASTS_S)
         finally:
             server.kill(signal.SIGCONT)
+    elif how == How.RESTART:
+        await asyncio.to_thread(server.end, DRAINED_S)
+        server.start()
     else:
         await asyncio.to_thread(server.kill)
         await asyncio.sleep(2)

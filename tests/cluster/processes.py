@@ -58,6 +58,15 @@ class Server:
         if how not in (signal.SIGSTOP, signal.SIGCONT):
             self.process.wait()
 
+    def end(self, timeout_s: float) -> None:
+        """Have it end by itself; raise ClusterFailed if it doesn't in that time."""
+        assert self.process is not None
+        self.process.terminate()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise ClusterFailed(f"{self.name} doesn't end within {timeout_s:.0f} s") from error
+
     def stop(self) -> None:
         """End it for good; a second call does nothing."""
         if self.process is None or self.process.poll() is not None:

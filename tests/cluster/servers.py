@@ -42,6 +42,8 @@ STORE = ("store-master", "store-node-1", "store-node-2", "store-filer", "store-g
 PROXY = "proxy"
 AHEAD_S = 30.0
 """The clocks of one half of the relays are ahead so far, and those of the others behind."""
+DRAIN_S = 3
+"""HAProxy takes a relay that isn't ready out after two looks, one a second."""
 EXAMPLES = Path(__file__).parents[2] / "docs/examples/cluster"
 LOG_NAME = "cluster.example"
 
@@ -133,8 +135,8 @@ def _cluster(
     )
     config = asyncio.run(init(settings, SystemClock()))
     toml = config.data_dir / "relay.toml"
-    with toml.open("a") as file:
-        file.write("\n[push]\nloopback = true\n")
+    drains = f"drain_s = {DRAIN_S}\n"
+    toml.write_text(drains + toml.read_text() + "\n[push]\nloopback = true\n")
     _run("log", "init", "--name", LOG_NAME, "--example", "--config", toml)
     witness = NoteSigner.generate("nobody.example/witness", "cosignature").key.vkey
     at = f"{witness}@http://127.0.0.1:{free_port()}/"  # whom nobody waits for: nothing is released

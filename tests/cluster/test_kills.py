@@ -35,6 +35,7 @@ ROUNDS: tuple[tuple[tuple[Blow, ...], ...], ...] = (
         (Blow(name=STANDBY), Blow(name=PRIMARY)),
     ),
     ((Blow(name="broker-1"),), (Blow(name=PRIMARY, how=How.STOP),)),
+    (tuple(Blow(name=name, how=How.RESTART) for name in ("log-1", "ingest-1", "web-1")),),
 )
 """One after the other; in each round rows at once, of parts that don't need each other."""
 RINGS_S = 3.0
