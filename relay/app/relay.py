@@ -60,6 +60,7 @@ from relay.heatmap.publisher import TheftMapPublisher
 from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
+from relay.ingest.unheard import UnheardDoorbells
 from relay.map.address_counts import load_address_counts
 from relay.map.districts import load_districts
 from relay.notify.hub import Hub
@@ -161,6 +162,13 @@ class Relay:
             notices=self._hub,
             online_hooks=[self._fleet.commands.doorbell_online],
             cloned_hooks=[CloneWarnings(self._fleet.commands, clock).send],
+            partitions=self._fleet.partitions,
+        )
+        self._unheard = UnheardDoorbells(
+            bus=self._fleet.bus,
+            database=database,
+            clock=clock,
+            notices=self._hub,
             partitions=self._fleet.partitions,
         )
         self._agreement_notices = AgreementNotices(
@@ -270,6 +278,7 @@ class Relay:
                 "revocations": self._fleet.revocations.run,
                 "events": self._events.run,
                 "statuses": self._statuses.run,
+                "unheard doorbells": self._unheard.run,
             }
         if "log" in roles:
             tasks |= {

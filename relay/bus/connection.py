@@ -20,7 +20,13 @@ from nats.errors import Error as NatsError
 from firmware.protocol.topics import ALL_REPLIES_SUBJECT, subject
 from relay.bus.client import Client
 from relay.bus.complaints import Complaints
-from relay.bus.inspection import BrokerState, StreamState, brokers_in, inspect_stream
+from relay.bus.inspection import (
+    BrokerState,
+    StreamState,
+    brokers_in,
+    check_leader,
+    inspect_stream,
+)
 from relay.bus.pullers import Puller
 from relay.bus.streams import EVENTS_STREAM, STATUS_STREAM, Streams
 from relay.errors import BusUnavailable, said
@@ -262,6 +268,19 @@ class Bus:
     async def list_streams(self) -> list[StreamState]:
         """Return how the streams of events and states are, or raise BusUnavailable."""
         return [await inspect_stream(self._client, one) for one in (EVENTS_STREAM, STATUS_STREAM)]
+
+    async def check_statuses(self) -> None:
+        """Raise BusUnavailable unless the stream of states has a leader: else no state comes."""
+        await check_leader(self._client, STATUS_STREAM)
+
+    async def has_doorbell(self, device: str) -> bool:
+        """Return whether a broker that answers has a connection of this MQTT client id."""
+        question = json.dumps({"auth": True, "mqtt_client": device}).encode()
+        try:
+            answers = await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", question)
+        except (NatsError, TimeoutError) as error:
+            raise BusUnavailable(f"who is connected isn't known: {said(error)}") from error
+        return any(answer.get("data", {}).get("connections") for answer in answers)
 
     async def leave_shared(self) -> None:
         """Leave to the replicas what they share: replies and callouts; those here are finished."""

@@ -46,11 +46,10 @@ async def inspect_stream(client: Client, name: str) -> StreamState:
     stream = await _ask(client, f"STREAM.INFO.{name}")
     consumers = (await _ask(client, f"CONSUMER.LIST.{name}"))["consumers"]
     cluster, state = stream.get("cluster") or {}, stream["state"]
-    is_alone = "leader" not in cluster and "replicas" not in cluster
     return StreamState(
         name=name,
         replicas=stream["config"]["num_replicas"],
-        leader=cluster.get("leader", "the only broker" if is_alone else ""),
+        leader=_leader_of(stream),
         behind=tuple(
             peer["name"]
             for peer in cluster.get("replicas") or ()
@@ -67,6 +66,12 @@ async def inspect_stream(client: Client, name: str) -> StreamState:
     )
 
 
+async def check_leader(client: Client, name: str) -> None:
+    """Raise BusUnavailable unless a stream has a leader."""
+    if not _leader_of(await _ask(client, f"STREAM.INFO.{name}")):
+        raise BusUnavailable(f"stream {name} has no leader")
+
+
 def brokers_in(answers: list[dict[str, Any]]) -> list[BrokerState]:  # Any: JSON
     """Return the brokers that answered, by name."""
     found = [
@@ -74,6 +79,12 @@ def brokers_in(answers: list[dict[str, Any]]) -> list[BrokerState]:  # Any: JSON
         for one in answers
     ]
     return sorted(found, key=lambda broker: broker.name)
+
+
+def _leader_of(stream: Mapping[str, Any]) -> str:  # Any: JSON
+    cluster = stream.get("cluster") or {}
+    is_alone = "leader" not in cluster and "replicas" not in cluster
+    return str(cluster.get("leader", "the only broker" if is_alone else ""))
 
 
 async def _ask(client: Client, name: str) -> Mapping[str, Any]:  # Any: JSON

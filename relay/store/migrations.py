@@ -449,6 +449,7 @@ _OF_ONE_ACCOUNT_13: Final = (
     ),
     "CREATE INDEX ix_silences_browser ON silences (browser)",
 )
+_UNHEARD_13: Final = ("CREATE INDEX doorbell_health_by_age ON doorbell_health (received_ms)",)
 _SHARDS_13: Final = (
     # What was moved to another relay of the operator's is led there.
     "ALTER TABLE doorbells ADD COLUMN shard TEXT",
@@ -804,6 +805,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         *_RETENTION_13,
         *_OF_ONE_ACCOUNT_13,
         *_SHARDS_13,
+        *_UNHEARD_13,
     ),
 }
 """By the version that it leads to."""

@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from relay.store.database import Transaction
 from relay.store.health import HealthRow, health_row
-from relay.store.schema import doorbell_boots, doorbell_health, doorbells
+from relay.store.schema import SEQ_BITS, doorbell_boots, doorbell_health, doorbells, event_cursors
 from relay.store.upserts import upsert
 
 _READ = (
@@ -58,6 +58,30 @@ async def read(tx: Transaction, devices: Collection[str]) -> dict[str, StatusRow
         )
         for row in found
     }
+
+
+async def unheard(
+    tx: Transaction, *, since_ms: int, before_ms: int, among: Collection[str] | None = None
+) -> list[str]:
+    """Return who counts as online, and reported its health last in this time, and nothing later.
+
+    Neither those who never reported their health, nor who went online or told an event since.
+    """
+    query = (
+        select(doorbell_health.c.device)
+        .join(doorbells, doorbells.c.device == doorbell_health.c.device)
+        .outerjoin(event_cursors, event_cursors.c.device == doorbell_health.c.device)
+        .where(
+            doorbell_health.c.received_ms >= since_ms,
+            doorbell_health.c.received_ms < before_ms,
+            doorbells.c.state == "online",
+            doorbells.c.state_since_ms < before_ms,
+            func.coalesce(event_cursors.c.last_relay_seq, 0) < before_ms << SEQ_BITS,
+        )
+    )
+    if among is not None:
+        query = query.where(doorbell_health.c.device.in_(sorted(among)))
+    return list((await tx.execute(query)).scalars())
 
 
 async def set_states(tx: Transaction, states: Mapping[str, str], *, since_ms: int) -> None:

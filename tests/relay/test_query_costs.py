@@ -24,7 +24,16 @@ from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.notify.push_sender import Outcome
 from relay.notify.pusher import Pusher
-from relay.store import account_deletion, event_cursors, events, metrics, people, push, routing
+from relay.store import (
+    account_deletion,
+    event_cursors,
+    events,
+    metrics,
+    people,
+    push,
+    routing,
+    statuses,
+)
 from relay.store.people import Account
 from relay.store.schema import metadata
 from tests.fakes.bus import RememberingBus
@@ -193,6 +202,19 @@ async def test_a_look_for_commands_reads_those_of_its_own_partitions_by_an_index
     planned = [step for step in await steps(world, run) if "commands" in step]
     assert planned
     assert all("commands_by_device (device=? AND answered_ms=?)" in step for step in planned)
+
+
+async def test_a_look_for_silent_doorbells_reads_only_who_fell_silent_since(world: World) -> None:
+    devices, now_ms = [await world.enrol() for _ in range(8)], world.clock.wall_ms()
+    async with world.database.begin() as tx:
+        await statuses.set_states(tx, dict.fromkeys(devices, "online"), since_ms=0)
+    with noted(world) as run:
+        async with world.database.read() as tx:
+            await statuses.unheard(tx, since_ms=now_ms - 60_000, before_ms=now_ms)
+    planned = await steps(world, run)
+    # Seen to fail (SCAN) without the index.
+    assert not [step for step in planned if step.startswith("SCAN")], planned
+    assert any("doorbell_health_by_age (received_ms>? AND" in step for step in planned), planned
 
 
 async def test_a_post_costs_the_followers_in_its_district_and_nobody_else(world: World) -> None:

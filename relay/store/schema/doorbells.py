@@ -55,6 +55,7 @@ doorbell_health = Table(
     Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
     Column("received_ms", BigInteger, nullable=False),  # the relay's clock
     Column("health", Text, nullable=False),  # JSON of protocol.events.Health
+    Index("doorbell_health_by_age", "received_ms"),  # who has fallen silent
 )
 
 # The starts of each doorbell, by its statuses: what a copied card gives away.
