@@ -21,7 +21,7 @@ import logging
 
 from relay.base.clock import Clock
 from relay.bus import Bus
-from relay.errors import BusUnavailable, UnknownDoorbell, said
+from relay.errors import BusUnavailable, DatabaseLost, UnknownDoorbell, said
 from relay.store import fleet
 from relay.store.database import AWAY, Database
 
@@ -35,7 +35,8 @@ LONGEST_LOOK_S = 60.0
 RELOAD_EVERY_S = 3600.0
 RELOAD_BESIDE_OTHERS_S = 60.0
 TAKEN_BACK = "taken_back"
-"""What relays are told when doorbells that were revoked here are this shard's again."""
+"""What relays are told when doorbells that were revoked here are this shard's again, or may be
+revoked: nobody knows whether it was committed."""
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,12 @@ class Revocations:
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:
     """Revoke a doorbell and publish it over a connected bus; UnknownDoorbell, BusUnavailable."""
-    await _record(device, database=database, clock=clock)
+    try:
+        await _record(device, database=database, clock=clock)
+    except DatabaseLost:  # it may be committed nevertheless
+        with contextlib.suppress(BusUnavailable):
+            await announce_taken_back(bus)
+        raise
     await bus.announce_revocation(device)
 
 
@@ -200,7 +206,14 @@ async def revoke_beside(
     device: str, *, bus: Bus, database: Database, clock: Clock, timeout_s: float = BROKER_S
 ) -> None:
     """Revoke from another process than the relay's; the broker may be away (BusUnavailable)."""
-    await _record(device, database=database, clock=clock)
+    try:
+        await _record(device, database=database, clock=clock)
+    except DatabaseLost:  # it may be committed nevertheless
+        with contextlib.suppress(BusUnavailable, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await bus.connect()
+                await announce_taken_back(bus)
+        raise
     try:
         async with asyncio.timeout(timeout_s):
             await bus.connect()

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -191,20 +191,26 @@ class Database:
         self, asked_at: float, options: Mapping[str, bool]
     ) -> AsyncIterator[AsyncConnection]:
         opened = await self._connect(self.failover_s)
-        with CancelScope(shield=True), _lost_in_words():
-            try:
-                connection = await opened.execution_options(**options)
-                async with connection.begin():
-                    began_at = time.monotonic()
-                    for name in (_SIGNALS, _ACCOUNTS):
-                        connection.info.pop(name, None)  # of one that was rolled back
-                    yield connection
-                    topics = connection.info.pop(_SIGNALS, frozenset())
-                    accounts = connection.info.pop(_ACCOUNTS, frozenset())
-                    ended_at = time.monotonic()
-            finally:
-                await opened.close()
+        topics, accounts = frozenset[Topic](), frozenset[str]()
+        try:
+            with CancelScope(shield=True), _lost_in_words():
+                try:
+                    connection = await opened.execution_options(**options)
+                    async with connection.begin():
+                        began_at = time.monotonic()
+                        for name in (_SIGNALS, _ACCOUNTS):
+                            connection.info.pop(name, None)  # of one that was rolled back
+                        yield connection
+                        topics = connection.info.pop(_SIGNALS, frozenset())
+                        accounts = connection.info.pop(_ACCOUNTS, frozenset())
+                        ended_at = time.monotonic()
+                finally:
+                    await opened.close()
+        finally:  # a commit whose answer was lost may be one: once too often costs a look
+            self._tell(topics, accounts)
         self.on_written(began_at - asked_at, time.monotonic() - ended_at)
+
+    def _tell(self, topics: Iterable[Topic], accounts: Iterable[str]) -> None:
         self.signals.give(topics)
         for account_id in sorted(accounts):
             for handler in self._audience_handlers:
