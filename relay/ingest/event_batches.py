@@ -112,6 +112,19 @@ class _New:
     is_dropped: bool
 
 
+def by_turn(told: Sequence[ReceivedEvent]) -> list[list[ReceivedEvent]]:
+    """Return a batch in up to two: the doorbells that need no turn among all writers come first.
+
+    So a press waits for nobody who has that turn, and a doorbell's events stay together.
+    """
+    later = {one.event.device for one in told if needs_turn(one.event)}
+    pieces = (
+        [one for one in told if one.event.device not in later],
+        [one for one in told if one.event.device in later],
+    )
+    return [piece for piece in pieces if piece]
+
+
 class EventBatches:
     """Commits batches of doorbells' events."""
 

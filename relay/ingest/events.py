@@ -36,7 +36,7 @@ from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, said
 from relay.fleet.message_parser import parse_event
 from relay.ingest.carried_events import Custody, NoCustody
-from relay.ingest.event_batches import Committed, EventBatches, ReceivedEvent
+from relay.ingest.event_batches import Committed, EventBatches, ReceivedEvent, by_turn
 from relay.ingest.event_quota import EventQuota
 from relay.ingest.fence import Fence, Owned
 from relay.store.database import AWAY, UNSTORABLE, Database, reason_of
@@ -133,21 +133,23 @@ class EventIngest:
         self._work_on_own(puller)
         async with asyncio.TaskGroup() as finishing:
             while True:
-                batch: list[StreamMessage] = []
+                pieces: list[list[ReceivedEvent]] = []
                 try:
-                    batch = await puller.next()
-                    for item in await self._take(batch):
-                        if self._is_followed_up(item):
-                            finishing.create_task(self._finish(item), name=item.event.id)
-                        else:
-                            await self._settle(item, is_done=True)
+                    pieces = by_turn(await self._parse_all(await puller.next()))
+                    while pieces:
+                        for item in await self._take(pieces[0]):
+                            if self._is_followed_up(item):
+                                finishing.create_task(self._finish(item), name=item.event.id)
+                            else:
+                                await self._settle(item, is_done=True)
+                        del pieces[0]
                 except BusUnavailable as error:
                     log.warning("ingest waits for the broker: %s", error)
                     await asyncio.sleep(BROKER_AWAY_S)
                 except AWAY as error:
                     log.warning("ingest waits for the database: %s", said(error))
                     await asyncio.sleep(DATABASE_AWAY_S)
-                    await retry_all(batch)
+                    await retry_all([one.delivery for piece in pieces for one in piece])
 
     def _work_on_own(self, puller: Puller) -> None:
         """Have the puller take from this process's partitions, whichever they are from now on."""
@@ -156,11 +158,11 @@ class EventIngest:
             puller.work_on(self._partitions.owned)
             self._partitions.on_change(puller.work_on)
 
-    async def _take(self, batch: Sequence[StreamMessage]) -> list[Committed]:
-        """Commit one batch and send the receipts."""
-        told = [item for item in [await self._parse(delivery) for delivery in batch] if item]
-        if not told:
-            return []
+    async def _parse_all(self, batch: Sequence[StreamMessage]) -> list[ReceivedEvent]:
+        return [item for item in [await self._parse(delivery) for delivery in batch] if item]
+
+    async def _take(self, told: Sequence[ReceivedEvent]) -> list[Committed]:
+        """Commit some events and send the receipts."""
         result = await self._batches.commit(told)
         for item in result.committed:
             self._pusher.send(item.carried.pushes)

@@ -57,7 +57,9 @@ class Fence:
         for partition in wanted - self._partitions.owned:
             raise PartitionLost(partition)
         try:
-            async with self._database.begin_partition(is_in_turn=is_in_turn) as tx:
+            async with self._database.begin_partition(
+                is_in_turn=is_in_turn, is_patient=False
+            ) as tx:
                 await hold_all(tx, wanted, self._partitions.member)
                 yield tx
         except PartitionLost as error:

@@ -30,6 +30,7 @@ from relay.store.history import History
 from relay.store.migrations import HISTORY, check_tables
 from relay.store.migrator import Plan, is_behind, migrate_online, plan, prepare
 from relay.store.postgresql import (
+    IMPATIENT,
     IN_PARTITION,
     IN_TURN,
     READING,
@@ -152,18 +153,22 @@ class Database:
                 yield connection
 
     @contextlib.asynccontextmanager
-    async def begin_partition(self, *, is_in_turn: bool = False) -> AsyncIterator[Transaction]:
+    async def begin_partition(
+        self, *, is_in_turn: bool = False, is_patient: bool = True
+    ) -> AsyncIterator[Transaction]:
         """Open a write transaction that takes no turn among all writers, on PostgreSQL.
 
         For what one partition's lock guards: it holds or claims that first (store/partitions.py),
         and a process that hangs within it loses it after 3 s; or for what has a lock of its own.
-        `is_in_turn`: it takes its turn among all writers nevertheless, before it holds a partition.
+        `is_in_turn`: it takes its turn among all writers nevertheless, before it holds a partition;
+        unless it `is_patient`, it fails if that doesn't come within 2 s.
         """
         if self._engine.dialect.name != "postgresql":
             async with self.begin() as connection:
                 yield connection
             return
-        options = IN_PARTITION | IN_TURN if is_in_turn else IN_PARTITION
+        options = IN_PARTITION | (IN_TURN if is_in_turn else {})
+        options |= {} if is_patient else IMPATIENT
         with self._under_way() as asked_at:
             async with self._transaction(asked_at, options) as connection:
                 yield connection

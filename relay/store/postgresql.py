@@ -38,6 +38,8 @@ IDLE_TIMEOUT_MS = 60_000
 """A relay that hangs within a transaction gives its turn back."""
 PARTITION_IDLE_TIMEOUT_MS = 3_000
 """Within a partition's transaction: its next owner waits for no longer."""
+INGEST_TURN_TIMEOUT_MS = 2_000
+"""Events that need their turn among all writers come again after so long: others wait behind."""
 NAME = "doorward-relay"
 """Of a relay's connections; up to schema 12 nothing stood behind it."""
 _NAMED = re.compile(r".* schema (\d{1,6})")
@@ -46,6 +48,7 @@ TABLE_LOCK_TIMEOUT_MS = 500
 """For so long at most a migration has those wait who want the table that it waits for."""
 IN_PARTITION = {"doorward_is_partition": True}
 IN_TURN = {"doorward_is_in_turn": True}
+IMPATIENT = {"doorward_is_patient": False}
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -392,4 +395,6 @@ def _begin(connection: Connection) -> None:
         )
         if not options.get("doorward_is_in_turn", False):
             return
+        if not options.get("doorward_is_patient", True):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {INGEST_TURN_TIMEOUT_MS}")
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")

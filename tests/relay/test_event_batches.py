@@ -1,6 +1,7 @@
 """Batches of events: what breaks one, whose partition it is, and what makes an event once only."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,16 @@ from firmware.protocol.topics import subject
 from relay.bus import PARTITIONS, partition_of
 from relay.errors import DatabaseLost
 from relay.ingest.carried_events import NoCustody
-from relay.ingest.event_batches import EventBatches, ReceivedEvent, Sorted
+from relay.ingest.event_batches import EventBatches, ReceivedEvent, Sorted, by_turn
 from relay.ingest.event_quota import EVENTS, PUSHES, EventQuota
 from relay.ingest.events import EventIngest
 from relay.ingest.fence import Fence
 from relay.store import event_ids, events, partitions
-from relay.store.database import Transaction
+from relay.store.database import Database, Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
 from tests.fakes.waiting import in_time
+from tests.relay import databases
 from tests.relay.http_world import World, open_world
 
 MINUTE_MS = 60_000
@@ -210,6 +212,73 @@ async def test_an_event_that_comes_twice_in_one_batch_is_committed_once(world: W
     assert len(result.committed) == 2
     assert result.committed[0].row == result.committed[1].row
     assert len(await stored(world, device)) == 1
+
+
+async def test_the_doorbells_that_need_no_turn_come_first_and_each_keeps_its_order() -> None:
+    a, b, c = "a" * 26, "b" * 26, "c" * 26
+    commitment = ReleaseCommitted(commitment="c" * 64)
+    batch = [
+        told(b, 1),
+        told(a, 1),
+        told(b, 2, body=commitment),
+        told(a, 2),
+        told(b, 3),
+        told(c, 1),
+    ]
+    pieces = [[(one.event.device, one.event.seq) for one in piece] for piece in by_turn(batch)]
+    assert pieces == [[(a, 1), (a, 2), (c, 1)], [(b, 1), (b, 2), (b, 3)]]
+    assert by_turn([]) == []
+
+
+async def test_on_postgresql_a_press_does_not_wait_for_who_hangs_in_the_writers_turn(
+    postgres: str, tmp_path: Path
+) -> None:
+    with databases.all_on(postgres):
+        async with open_world(tmp_path) as world:
+            other = await databases.open_database(tmp_path / "relay.sqlite3")
+            try:
+                await press_while_another_hangs(world, other)
+            finally:
+                await other.close()
+
+
+async def press_while_another_hangs(world: World, other: Database) -> None:
+    pressing, releasing = [await world.enrol() for _ in range(2)]
+    async with world.database.begin_partition() as tx:
+        for partition in range(PARTITIONS):
+            await partitions.claim(tx, partition, "this")
+    bus = QueueBus()
+    ingest = EventIngest(
+        bus=bus,
+        database=world.database,
+        clock=world.clock,
+        notices=world.hub,
+        pusher=NoPusher(),
+        partitions=Owned("this"),
+    )
+    bus.work_on = lambda _owned: None  # type: ignore[attr-defined]
+
+    def tell(device: str, seq: int, **changes: Any) -> QueuedMessage:
+        event = told(device, seq, **changes).event
+        message = QueuedMessage(subject(device, "event"), event.encode(), bus)
+        bus.queue.put_nowait(message)
+        return message
+
+    running = asyncio.create_task(ingest.run())
+    async with other.begin():  # and hangs
+        release = tell(releasing, 1, body=ReleaseCommitted(commitment="c" * 64))
+        press = tell(pressing, 1)
+        # Seen to fail (10 s) while the whole batch waited for its turn.
+        await in_time(press.settled.wait(), 2)
+        await asyncio.sleep(0.1)  # now it waits for the release's turn
+        later = tell(pressing, 2)
+        # Seen to fail (11 s) with the patience of other writers.
+        await in_time(later.settled.wait(), 6)
+        assert not release.settled.is_set()
+    await in_time(release.settled.wait(), 10)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 async def test_a_hook_that_waited_too_long_for_the_database_is_called_again(world: World) -> None:
