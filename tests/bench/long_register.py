@@ -108,7 +108,8 @@ async def follow(folder: Path, register: LongRegister, size: int) -> Reading:
     if again.facts() != reader.follower.facts():
         raise AssertionError("a restart knows something else")
     took_s = time.process_time() - begin_s
-    again.extract(list(again.facts().requests)[-1])
+    if register.town.agreement.ends_ms > NOW_MS:  # one lasts a year, and none follows here
+        again.extract(list(again.facts().requests)[-1])
     return Reading(**{**asdict(reading), "restart_cpu_s": took_s})
 
 
