@@ -17,7 +17,7 @@ from relay.store.objects import ObjectStore
 log = logging.getLogger(__name__)
 
 ANSWERS_S = 3.0
-"""Who doesn't answer within it is away: who asks gives up himself, Prometheus after ten seconds."""
+"""A part that doesn't answer within it is away; Prometheus gives up after ten seconds."""
 LOOK_S = 0.5
 """A balancer waits for a second."""
 

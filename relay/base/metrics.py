@@ -204,7 +204,7 @@ class Metrics:
         return generate_latest(self._registry) + rows
 
     def _set(self, name: str, value: float | None) -> None:
-        self._gauges[name].set(float("nan") if value is None else value)
+        self._gauges[name].set(_or_nan(value))
 
 
 def build_metrics_server(metrics: Metrics, ask: Callable[[], Awaitable[Figures]]) -> Starlette:

@@ -51,7 +51,7 @@ MessageHandler = Callable[[str, bytes], Awaitable[None]]
 
 
 class Kicked(NamedTuple):
-    """What became of a doorbell's connections."""
+    """The connections of a doorbell that were closed, and the brokers that were asked."""
 
     connections: int
     """How many were closed."""
@@ -275,9 +275,8 @@ class Bus:
 
     async def has_doorbell(self, device: str) -> bool:
         """Return whether a broker that answers has a connection of this MQTT client id."""
-        question = json.dumps({"auth": True, "mqtt_client": device}).encode()
         try:
-            answers = await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", question)
+            answers = await self._ask_for_connections(device)
         except (NatsError, TimeoutError) as error:
             raise BusUnavailable(f"who is connected isn't known: {said(error)}") from error
         return any(answer.get("data", {}).get("connections") for answer in answers)
@@ -291,10 +290,9 @@ class Bus:
 
     async def kick(self, device: str) -> Kicked:
         """Disconnect every connection of this MQTT client id at the brokers that answer."""
-        question = json.dumps({"auth": True, "mqtt_client": device}).encode()
         kicked = 0
         try:
-            answers = await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", question)
+            answers = await self._ask_for_connections(device)
             for answer in answers:
                 server = answer["server"]["id"]
                 for connection in answer.get("data", {}).get("connections", []):
@@ -313,6 +311,10 @@ class Bus:
         """
         if self._system.connected_url != self._client.connected_url:
             await self._system.force_reconnect()
+
+    async def _ask_for_connections(self, device: str) -> list[dict]:  # type: ignore[type-arg]
+        question = json.dumps({"auth": True, "mqtt_client": device}).encode()
+        return await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", question)
 
     async def _ask_servers(self, name: str, question: bytes) -> list[dict]:  # type: ignore[type-arg]
         # Every server of a cluster answers for itself; a quiet 0.3 s means that all have.
