@@ -20,15 +20,32 @@ LOAD_TIMEOUT_MS = 60_000
 Redo = Callable[[Page], Awaitable[object]]
 
 CHOOSE_LANGUAGE = "(code) => localStorage.setItem('doorward.language', code)"
-WIDER_THAN_SCREEN = """() => {
+STYLED = """async () => {
+  const sheets = [...document.querySelectorAll("link[rel=stylesheet]")];
+  const until = performance.now() + 20_000;
+  while (sheets.some((one) => one.sheet === null) && performance.now() < until) {
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}"""
+"""Waits until the page's style is there: its elements come earlier."""
+
+
+def once_styled(measure: str) -> str:
+    """Return a script that measures once the page's style is there."""
+    return f"async () => {{ await ({STYLED})(); return ({measure})(); }}"
+
+
+WIDER_THAN_SCREEN = once_styled("""() => {
   const width = document.documentElement.clientWidth;
   return document.documentElement.scrollWidth > width + 1
     ? [...document.querySelectorAll("body *")]
         .filter((node) => node.getBoundingClientRect().right > width + 1)
         .slice(0, 3).map((node) => node.outerHTML.slice(0, 90))
     : [];
-}"""
-TOO_SMALL = """() => [...document.querySelectorAll("a[href], button, input, select, summary")]
+}""")
+TOO_SMALL = once_styled("""() => [
+  ...document.querySelectorAll("a[href], button, input, select, summary"),
+]
   .map((node) => {
     const label = node.closest("label");
     const { width, height } = (label ?? node).getBoundingClientRect();
@@ -36,7 +53,7 @@ TOO_SMALL = """() => [...document.querySelectorAll("a[href], button, input, sele
     const isSmall = width > 0 && (height < 43.5 || width < 24);
     return isSmall && !isInText ? `${node.outerHTML.slice(0, 70)} ${height.toFixed(0)} px` : "";
   })
-  .filter(Boolean)"""
+  .filter(Boolean)""")
 
 
 class Camera:

@@ -22,7 +22,7 @@ from tests.flows.asking_doors import (
     asking_door,
 )
 from tests.flows.browser import IN_ONE_BROWSER, chromium, sit_down
-from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
+from tests.flows.camera import STYLED, TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.people import PLAYS
 
 pytestmark = list(IN_ONE_BROWSER)
@@ -44,6 +44,7 @@ class AtHome:
         await self.page.fill("[name=door_number]", NUMBER)
         await self.page.click("form button")
         await self.page.wait_for_selector("form[action$='/lock']")
+        await self.page.evaluate(STYLED)
 
     async def is_in_good_shape(self) -> None:
         assert await self.page.evaluate(WIDER_THAN_SCREEN) == []
