@@ -185,9 +185,12 @@ class Expiry:
                 tx, devices, since_ms=since_ms, before_ms=before_ms, limit=at_once
             )
         )
-        await self._forget_found(
-            lambda tx: events.crowded_slot_notes(tx, devices, slots=SLOTS_WITH_NOTES, limit=at_once)
-        )
+        if since_ms is None:  # it counts all of them: once a day
+            await self._forget_found(
+                lambda tx: events.crowded_slot_notes(
+                    tx, devices, slots=SLOTS_WITH_NOTES, limit=at_once
+                )
+            )
 
     async def _forget_found(
         self, find: Callable[[Transaction], Awaitable[Sequence[events.EventKey]]]
