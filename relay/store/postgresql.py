@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, ExceptionContext, event, text
+from sqlalchemy.exc import ArgumentError, DataError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relay.config.postgresql_url import PostgresqlUrl, UrlFault, parse_postgresql_url
@@ -44,6 +44,9 @@ NAME = "doorward-relay"
 """Of a relay's connections; up to schema 12 nothing stood behind it."""
 _NAMED = re.compile(r".* schema (\d{1,6})")
 MIGRATION_LOCK_AGAIN_S = 0.5
+DATA_EXCEPTION = "22"
+PROGRAM_LIMIT_EXCEEDED = "54000"
+"""SQLSTATE classes of values that a column, or its index, can't take (PostgreSQL, appendix A)."""
 TABLE_LOCK_TIMEOUT_MS = 500
 """For so long at most a migration has those wait who want the table that it waits for."""
 IN_PARTITION = {"doorward_is_partition": True}
@@ -89,7 +92,18 @@ def postgresql_engine(
         missing = "install doorward[postgresql] for a PostgreSQL database"
         raise StoreError(f"can't use PostgreSQL: {error}; {missing}") from error
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "handle_error", _data_error, retval=True)
     return engine
+
+
+def _data_error(context: ExceptionContext) -> DataError | None:
+    """Return the error for a value that can't be stored, of which SQLAlchemy's asyncpg has none."""
+    error = context.original_exception
+    state = getattr(error, "sqlstate", None) or ""
+    is_refused_unsent = isinstance(error.__cause__, ValueError)  # by the driver, which encodes it
+    if state.startswith(DATA_EXCEPTION) or state == PROGRAM_LIMIT_EXCEEDED or is_refused_unsent:
+        return DataError(context.statement, None, error, hide_parameters=True)
+    return None
 
 
 async def _connect(url: PostgresqlUrl, limits: Limits, schema: int) -> Any:  # Any: the driver's

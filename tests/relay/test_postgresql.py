@@ -31,7 +31,7 @@ from relay.errors import DatabaseLost, StoreError
 from relay.request.presets import PresetRefused, Presets
 from relay.request.published_requests import find_published
 from relay.store import custody, events, presets
-from relay.store.database import Database, shown
+from relay.store.database import UNSTORABLE, Database, shown
 from relay.store.postgresql import Limits
 from relay.store.presets import PresetRow
 from relay.store.schema import received_counts
@@ -255,6 +255,24 @@ async def test_who_looks_first_and_then_writes_is_not_overtaken(
     await asyncio.gather(*(count(database) for database in two * 20))
     async with two[0].begin() as tx:
         assert await custody.count_received(tx, "lakeland", "2026-Q4") == 41
+
+
+@pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("SELECT CAST($1 AS text)", "\0"),
+        ("SELECT CAST($1 AS integer)", 2**31),
+        ("SELECT 2147483647 + CAST($1 AS integer)", 1),
+    ],
+    ids=["a NUL", "a number that the driver refuses", "a number out of range"],
+)
+async def test_a_value_that_cannot_be_stored_is_no_database_that_is_away(
+    two: tuple[Database, Database], statement: str, value: object
+) -> None:
+    """An event with it would be tried for ever, and its batch with it."""
+    with pytest.raises(UNSTORABLE):
+        async with two[0].begin() as tx:
+            await tx.exec_driver_sql(statement, (value,))
 
 
 async def test_a_reader_has_one_snapshot_and_waits_for_nobody(
