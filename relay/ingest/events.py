@@ -45,10 +45,13 @@ from relay.store.push import PushRow
 
 log = logging.getLogger(__name__)
 
+DAY_MS = 24 * 3600 * 1000
 RECEIPT_LIFE_MS = 60_000
 HOOK_TIMEOUT_S = 15.0
 HOOK_RETRY_S = 2.0
-HOOK_ATTEMPTS = 60
+HOOK_RETRY_MOST_S = 60.0
+HOOK_LIFE_MS = 7 * DAY_MS
+"""An event is followed up for so long after it was stored; one that ends a right, until it is."""
 EARLY_RETRY_S = 1.5
 EXCESS_RETRY_S = 10.0
 UNCLAIMED_RETRY_S = 0.5
@@ -227,10 +230,17 @@ class EventIngest:
 
     async def _settle(self, item: Committed, *, is_done: bool) -> None:
         try:
-            if is_done or item.delivery.attempts >= HOOK_ATTEMPTS:
+            if is_done:
                 await item.delivery.ack()
-            else:
-                await item.delivery.retry(HOOK_RETRY_S)
+                return
+            age_ms = 0 if item.row is None else self._clock.wall_ms() - item.row.received_ms
+            if age_ms >= HOOK_LIFE_MS and not isinstance(item.event.body, ASKED_ABOUT):
+                log.error(
+                    "event %s of %s: its follow-up is given up", item.event.id, item.event.device
+                )
+                await item.delivery.ack()
+                return
+            await item.delivery.retry(min(HOOK_RETRY_MOST_S, HOOK_RETRY_S + age_ms / 60_000))
         except BusUnavailable as error:  # the broker hands it out again
             log.warning("event %s: %s", item.event.id, error)
 

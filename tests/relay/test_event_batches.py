@@ -10,10 +10,18 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Event, Pressed, PushMessage, PushWanted, ReleaseCommitted
+from firmware.protocol.events import (
+    Event,
+    EventBody,
+    GuestGone,
+    Pressed,
+    PushMessage,
+    PushWanted,
+    ReleaseCommitted,
+)
 from firmware.protocol.topics import subject
 from relay.bus import PARTITIONS, partition_of
-from relay.errors import DatabaseLost
+from relay.errors import DatabaseLost, ObjectStoreError
 from relay.ingest.carried_events import NoCustody
 from relay.ingest.event_batches import EventBatches, ReceivedEvent, Sorted, by_turn
 from relay.ingest.event_quota import EVENTS, PUSHES, EventQuota
@@ -28,6 +36,7 @@ from tests.relay import databases
 from tests.relay.http_world import World, open_world
 
 MINUTE_MS = 60_000
+DAY_S = 24 * 3600
 
 
 @pytest.fixture
@@ -307,3 +316,39 @@ async def test_a_hook_that_waited_too_long_for_the_database_is_called_again(worl
     await asyncio.wait([running])
     # Seen to fail (once, and the event counts as done) without AWAY in RETRYABLE.
     assert calls == [event.id] * 2
+
+
+@pytest.mark.parametrize(
+    ("body", "days", "calls_made"),
+    [(Pressed(), 0, 3), (Pressed(), 7, 1), (GuestGone(browser="a" * 20), 30, 3)],
+    ids=["lately stored", "stored a week ago", "ends a right"],
+)
+async def test_a_follow_up_is_given_up_by_its_age_and_one_that_ends_a_right_never(
+    world: World, body: EventBody, days: int, calls_made: int
+) -> None:
+    """Seen to fail while sixty deliveries were the most, as many come of a database's failover."""
+    calls: list[str] = []
+
+    async def hook(row: events.EventRow) -> None:
+        calls.append(row.event.id)
+        world.clock.advance(days * DAY_S)
+        if len(calls) < 3:
+            raise ObjectStoreError("the bucket doesn't answer")
+
+    bus = QueueBus()
+    ingest = EventIngest(
+        bus=bus,
+        database=world.database,
+        clock=world.clock,
+        notices=world.hub,
+        pusher=NoPusher(),
+        hooks=[hook],
+    )
+    event = told(await world.enrol(), 1, body=body).event
+    message = QueuedMessage(subject(event.device, "event"), event.encode(), bus, attempts=1000)
+    bus.queue.put_nowait(message)
+    running = asyncio.create_task(ingest.run())
+    await in_time(message.settled.wait())
+    running.cancel()
+    await asyncio.wait([running])
+    assert len(calls) == calls_made
