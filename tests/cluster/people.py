@@ -42,6 +42,8 @@ from tests.relay.doorbells import Connection, Doorbell, enrolment_request
 
 AGAIN_S = 1.5
 """So soon a doorbell tells again what has no receipt."""
+LET_IN_S = 8.0
+"""So long it waits for a broker that may have been killed meanwhile."""
 PUSH_EACH = 5
 """So many presses; the relay lets one doorbell push 60 times, and then each 20 s."""
 PUSH_LASTS_MS = 3_600_000
@@ -185,9 +187,9 @@ class Ringing:
             broker = next(brokers)
             self.doorbell.host, self.doorbell.port = broker.host, broker.port
             try:
-                line = self.doorbell.open()
+                line = self.doorbell.open(wait_s=LET_IN_S)
                 line.publish("status", self.doorbell.status("online").encode())
-                if line.subscribe(topic(self.doorbell.device, "command")):
+                if line.subscribe(topic(self.doorbell.device, "command"), LET_IN_S):
                     return line
             except (OSError, PermissionError, RuntimeError, ValueError, queue.Empty):
                 time.sleep(0.2)

@@ -23,9 +23,10 @@ from relay.cli.init import InitSettings, init
 from relay.config.settings import Config
 from relay.config.values import Address
 from tests.cluster.processes import ClusterFailed, Server
+from tests.fakes.ports import free_port, free_ports_in_step
 from tests.fakes.push_service import PushService, run_push_service
-from tests.relay.cluster import SIZE, free_ports_in_step
-from tests.relay.servers import BIN, free_port
+from tests.relay.cluster import SIZE
+from tests.relay.servers import BIN
 from tests.rigs.postgres import MISSING, Pair, programs, run_pair
 from tests.rigs.switch import Machine, machines_on_a_switch, why_no_switch
 
@@ -119,7 +120,7 @@ def _cluster(
     logs = folder / "logs"
     logs.mkdir()
     port, s3_port = free_port(), free_port()
-    mqtt_port, nats_port, route_port = free_ports_in_step(3)
+    mqtt_port, nats_port, route_port = free_ports_in_step(3, size=SIZE, step=PORT_STEP)
     settings = InitSettings(
         data_dir=folder / "relay",
         listen=Address(host="127.0.0.1", port=free_port()),

@@ -18,9 +18,10 @@ from relay.config.values import Address
 from tests.cluster.people import Ringing
 from tests.cluster.processes import ClusterFailed
 from tests.cluster.servers import clock_ahead
+from tests.fakes.ports import free_port
 from tests.fakes.waiting import eventually
+from tests.relay.cluster import Cluster, new_cluster
 from tests.relay.doorbells import Connection, Doorbell
-from tests.relay.servers import free_port
 from tests.rigs.postgres import MISSING, SHARED_MEMORY, programs, run_pair
 from tests.rigs.switch import why_no_switch
 
@@ -50,7 +51,7 @@ class DeafLine(Connection):
     def close(self) -> None:
         pass
 
-    def subscribe(self, _name: str) -> bool:
+    def subscribe(self, _name: str, _wait_s: float = 0) -> bool:
         return True
 
     def publish(self, _kind: str, _data: bytes, *, device: str | None = None) -> None:
@@ -88,6 +89,28 @@ async def test_a_doorbell_that_waits_in_vain_is_told_of_and_ends(
         await eventually(lambda: ringing.pressed)
     assert told in ringing.end(NEVER_S)
     await eventually(lambda: not thread.is_alive())
+
+
+@pytest.mark.services
+async def test_a_killed_broker_leaves_nothing_of_the_shell_that_started_it(tmp_path: Path) -> None:
+    """Seen to leave loops that looked for a file ten times a second for ever."""
+    config = await asyncio.to_thread(new_cluster, tmp_path / "data")
+    cluster = Cluster(config, before=("sh", "-c", 'sleep 600 & exec "$@"', "broker"))
+    groups = []
+    for number in (1, 2):
+        cluster.start(number)
+        groups.append(cluster.processes[number].pid)
+    cluster.kill(1)
+    cluster.stop()
+    await eventually(lambda: not any(map(_has_group, groups)))
+
+
+def _has_group(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_clock_that_is_ahead_leaves_nothing_in_shared_memory() -> None:

@@ -1,8 +1,5 @@
 """A real nats-server with MQTT over mutual TLS, as one test's own, that can be killed."""
 
-import asyncio
-import contextlib
-import secrets
 import signal
 import socket
 import subprocess
@@ -12,19 +9,10 @@ from pathlib import Path
 import nats
 from nats.aio.client import Client
 
+from tests.fakes.ports import free_port
+from tests.fakes.waiting import eventually
+
 NATS_SERVER = Path(sys.executable).with_name("nats-server")
-
-
-BELOW_EPHEMERAL = range(15_000, 32_000)
-"""Ports that no connection is given by itself between our look and the server's start."""
-
-
-def free_port() -> int:
-    while True:
-        port = secrets.choice(BELOW_EPHEMERAL)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Broker:
@@ -54,11 +42,10 @@ class Broker:
             """
         )
         self._spawn(config)
-        for _ in range(100):
-            if _is_open(self.mqtt_port) and _is_open(self._nats_port):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError((self._folder / "nats.log").read_text())
+        try:
+            await eventually(lambda: _is_open(self.mqtt_port) and _is_open(self._nats_port))
+        except AssertionError as error:
+            raise AssertionError((self._folder / "nats.log").read_text()) from error
 
     def _spawn(self, config: Path) -> None:
         with (self._folder / "nats.log").open("ab") as log:

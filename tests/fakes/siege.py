@@ -67,9 +67,10 @@ from firmware.protocol.notes import NoteBody, open_note
 from firmware.protocol.pairing import NONCE_BYTES, PairedKeys, PairingOffer, pairing_words
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import SignedRequest
-from tests.fakes.broker import Broker, free_port
+from tests.fakes.broker import Broker
 from tests.fakes.fleet_ca import FleetCa
 from tests.fakes.log_town import CELL, EXAMPLE_DELAYS, MINUTE_MS, OTHER_CELL, Town, make_town
+from tests.fakes.ports import free_port
 from tests.fakes.waiting import eventually
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -334,7 +335,7 @@ class Siege:
         """Say that the register grew, and wait until the doorbell has read what is served."""
         before = self.reads
         await self.grew()
-        await eventually(lambda: self.reads > before, 15)
+        await eventually(lambda: self.reads > before)
         await asyncio.sleep(0.5)
 
     async def grew(self) -> None:
@@ -374,7 +375,7 @@ class Siege:
             await self.nats.flush()
             process = self._start()
             try:
-                await eventually(lambda: _listens(self._door_port) or process.poll(), 30)
+                await eventually(lambda: _listens(self._door_port) or process.poll())
                 await self.door.wait_until_online(30)
                 await self._pair()
                 await self._record()
@@ -438,7 +439,7 @@ is_opted_in = true
         await self.door.hold_service_button()
         await self.door.wait_until_pairing_is("open", timeout_s=10)
         await self.door.show(qr_png(offer.code.text), 20)
-        await eventually(lambda: self.told(PairingAnswered), 20)
+        await eventually(lambda: self.told(PairingAnswered))
         (answered,) = self.told(PairingAnswered)
         found = offer.take_answer(answered.signed)
         self.identity_key = unb64u(found.answer.identity_key)
@@ -459,10 +460,10 @@ is_opted_in = true
     async def _record(self) -> None:
         await asyncio.sleep(3)  # a full ring
         await self.door.ring()
-        await eventually(lambda: self.told(ClipReady), 30)
+        await eventually(lambda: self.told(ClipReady))
         self.clip = self.told(ClipReady)[0]
         before = len(self.told(SlotCommitted))
-        await eventually(lambda: len(self.told(SlotCommitted)) > before + 1, 15)
+        await eventually(lambda: len(self.told(SlotCommitted)) > before + 1)
         for slot in self.told(SlotCommitted)[before:]:  # honestly, this once
             self.pass_time()
             await self.command(self.town.log_slot(slot.slot, [slot.commitment])[slot.commitment])

@@ -32,7 +32,8 @@ from relay.store.database import Database
 from relay.store.objects import ObjectStore
 from relay.tools.monitor.log_reader import LogReader, ReadLog
 from relay.tools.witness.cli import main as witness_main
-from tests.relay.servers import free_port, run_object_store, wait_for_port
+from tests.fakes.ports import free_port
+from tests.relay.servers import run_object_store, wait_for_port
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 

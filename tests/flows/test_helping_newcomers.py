@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.fakes.ports import free_port
 from tests.fakes.waiting import eventually, in_time
-from tests.relay.servers import free_port
 from tests.story.api import Api
 from tests.story.children import Children, Program
 from tests.story.settings import StoryError

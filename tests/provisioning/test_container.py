@@ -16,7 +16,8 @@ import pytest
 from provisioning.release.__main__ import main
 from provisioning.release.container import CODE, DATA, USER
 from relay.config.loader import load
-from tests.relay.servers import Broker, free_port
+from tests.fakes.ports import free_port
+from tests.relay.servers import Broker
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("mmdebstrap", "umoci", "runc")

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,8 +16,9 @@ from relay.cli.broker_files import PORT_STEP
 from relay.cli.init import InitSettings, init
 from relay.config.settings import Config
 from relay.config.values import Address
+from tests.fakes.ports import free_port, free_ports_in_step
 from tests.relay.databases import url_of
-from tests.relay.servers import BIN, free_port
+from tests.relay.servers import BIN
 
 SIZE = 3
 
@@ -46,14 +46,11 @@ class Cluster:
                 )
 
     def kill(self, number: int) -> None:
-        process = self.processes.pop(number)
-        process.kill()
-        process.wait()
+        _kill(self.processes.pop(number))
 
     def stop(self) -> None:
         for process in self.processes.values():
-            process.send_signal(signal.SIGKILL)  # nothing here is to be kept
-            process.wait()
+            _kill(process)  # nothing here is to be kept
         self.processes.clear()
 
     def folder(self, number: int) -> Path:
@@ -72,9 +69,16 @@ class Cluster:
         return int(own.partition('listen: "127.0.0.1:')[2].partition('"')[0])
 
 
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a broker, and what the shell that started it left in its session."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def new_cluster(folder: Path) -> Config:
     """Let `init` write a relay with three brokers, at free ports, into `folder`."""
-    mqtt_port, nats_port, route_port = free_ports_in_step(3)
+    mqtt_port, nats_port, route_port = free_ports_in_step(3, size=SIZE, step=PORT_STEP)
     settings = InitSettings(
         data_dir=folder,
         listen=Address(host="127.0.0.1", port=free_port()),
@@ -101,16 +105,3 @@ def run_cluster(folder: Path, before: tuple[str, ...] = ()) -> Iterator[Cluster]
         yield cluster
     finally:
         cluster.stop()
-
-
-def free_ports_in_step(count: int) -> list[int]:
-    """Return ports that are free as well as the two that the other brokers get after each."""
-    while True:
-        first = 15_000 + int.from_bytes(os.urandom(2), "big") % 15_000
-        ports = list(range(first, first + count))  # fewer than PORT_STEP: none is another's second
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in ports:
-                for number in range(SIZE):
-                    probe = stack.enter_context(socket.socket())
-                    probe.bind(("127.0.0.1", port + number * PORT_STEP))
-            return ports

@@ -9,7 +9,9 @@ from pathlib import Path
 from relay.config.settings import LiveConfig
 from relay.config.values import parse_ice_url
 from relay.live.coturn import coturn_conf
-from tests.relay.servers import free_port, wait_for_port
+from tests.fakes.ports import free_port
+from tests.fakes.waiting import PATIENCE_S
+from tests.relay.servers import wait_for_port
 
 SECRET = "test" * 16
 
@@ -49,7 +51,7 @@ def run_coturn(folder: Path, *, is_closed: bool = False) -> Iterator[Coturn]:
         )
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def opened(conf: str) -> str:

@@ -21,6 +21,7 @@ from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
 from relay.fleet.ca import key_pem
 from relay.fleet.claims import new_claim
+from tests.fakes.waiting import PATIENCE_S
 
 
 def csr_of(key, name: str) -> str:
@@ -95,10 +96,12 @@ class Doorbell:
         context.load_cert_chain(self.cert_file, self.key_file)
         return context
 
-    def open(self, *, client_id: str | None = None, clean: bool = True) -> "Connection":
+    def open(
+        self, *, client_id: str | None = None, clean: bool = True, wait_s: float = PATIENCE_S
+    ) -> "Connection":
         """Connect, or raise PermissionError. Blocks: the relay answers in the test's loop."""
         connection = Connection(self, client_id or self.device, clean)
-        connection.open()
+        connection.open(wait_s)
         return connection
 
     @contextmanager
@@ -148,7 +151,7 @@ class Connection:
         will = doorbell.status("offline").encode()
         self.client.will_set(topic(doorbell.device, "status"), will, qos=1, retain=True)
 
-    def open(self, wait_s: float = 8) -> None:
+    def open(self, wait_s: float = PATIENCE_S) -> None:
         self.client.connect(self.doorbell.host, self.doorbell.port, keepalive=20)
         self.client.loop_start()
         try:
@@ -164,21 +167,21 @@ class Connection:
         self.client.disconnect()
         self.client.loop_stop()
 
-    def subscribe(self, name: str) -> bool:
+    def subscribe(self, name: str, wait_s: float = PATIENCE_S) -> bool:
         """Subscribe; tell whether the broker granted it."""
         self.client.subscribe(name, qos=1)
-        return not self.granted.get(timeout=5)[0].is_failure
+        return not self.granted.get(timeout=wait_s)[0].is_failure
 
     def publish(self, kind: str, data: bytes, *, device: str | None = None) -> None:
         """Publish at QoS 1 and wait for the broker's PUBACK."""
         name = topic(device or self.doorbell.device, kind)
         self.client.publish(name, data, qos=1).wait_for_publish(5)
 
-    def next_command(self, wait_s: float = 3) -> Command:
+    def next_command(self, wait_s: float = PATIENCE_S) -> Command:
         """Return the next command; raise queue.Empty if none comes."""
         return decode(Command, self.messages.get(timeout=wait_s).payload, max_bytes=200_000)
 
-    def commands(self, wait_s: float = 3) -> list[Command]:
+    def commands(self, wait_s: float) -> list[Command]:
         """Return the commands that came, waiting for the first."""
         found = []
         try:
@@ -188,7 +191,7 @@ class Connection:
         except queue.Empty:
             return [decode(Command, m.payload, max_bytes=200_000) for m in found]
 
-    def wait_for_receipt(self, event_id: str, wait_s: float = 5) -> bool:
+    def wait_for_receipt(self, event_id: str, wait_s: float = PATIENCE_S) -> bool:
         end = time.monotonic() + wait_s
         while (left := end - time.monotonic()) > 0:
             try:

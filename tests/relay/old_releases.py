@@ -9,9 +9,9 @@ from pathlib import Path
 
 from relay.config.loader import load
 from relay.config.settings import Config
+from tests.fakes.ports import free_port
 from tests.house.documents import REPOSITORY
 from tests.relay.relay_processes import RelayProcess
-from tests.relay.servers import free_port
 
 RELEASES = {
     "0.1.0": "0e658b085c7251e6e577ecae87f9a78672b736be",

@@ -14,6 +14,8 @@ from tests.relay.doorbells import Connection, Doorbell
 
 AGAIN_S = 1.0
 """So soon it tells again what has no receipt, at whichever broker lets it in."""
+LET_IN_S = 8.0
+"""So long it waits for a broker that may have been killed meanwhile."""
 
 
 class Pressing:
@@ -61,8 +63,8 @@ class Pressing:
         while True:
             self._doorbell.port = next(self._ports)
             try:
-                line = self._doorbell.open()
-                if line.subscribe(topic(self._doorbell.device, "command")):
+                line = self._doorbell.open(wait_s=LET_IN_S)
+                if line.subscribe(topic(self._doorbell.device, "command"), LET_IN_S):
                     return line
             except (OSError, PermissionError, queue.Empty):
                 time.sleep(0.2)

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from relay.config.settings import Config
-from tests.relay.servers import free_port
+from tests.fakes.ports import free_port
+from tests.fakes.waiting import PATIENCE_S
 
 
 class RelayProcess:
@@ -47,7 +48,7 @@ class RelayProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._tree)
 
-    def wait_until_ready(self, timeout_s: float = 60, *, page: str = "/readyz") -> None:
+    def wait_until_ready(self, timeout_s: float = PATIENCE_S, *, page: str = "/readyz") -> None:
         end = time.monotonic() + timeout_s
         while self.ask(page) != 200:
             assert self._process is not None
@@ -78,14 +79,14 @@ class RelayProcess:
         assert self._process is not None
         self._process.send_signal(how)
 
-    def wait(self, timeout_s: float = 30) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         assert self._process is not None
         return self._process.wait(timeout_s)
 
     def end(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
 
 
 @contextmanager

@@ -46,18 +46,16 @@ from relay.notify.hub import Hub
 from relay.notify.news import News
 from relay.notify.web_push import WebPush
 from relay.store.database import Database
+from tests.fakes.ports import free_port
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.databases import url_of
 
 BIN = Path(sys.executable).parent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout_s: float = 15) -> None:
+def wait_for_port(
+    port: int, process: subprocess.Popen[bytes], timeout_s: float = PATIENCE_S
+) -> None:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -98,7 +96,7 @@ class Broker:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         assert self.process is not None
         self.process.send_signal(how)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
 
 def new_relay(folder: Path, *, s3_port: int | None = None) -> Config:
@@ -317,7 +315,7 @@ def process_ports(process: subprocess.Popen[bytes]) -> set[str]:
 
 
 def wait_for_s3(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end and process.poll() is None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()

@@ -24,8 +24,8 @@ from relay.store.database import Database, Transaction
 from relay.store.postgresql import Limits
 from tests.fakes.log_house import NAME
 from tests.fakes.lost_relay import LosableRelay, make_relay
+from tests.fakes.ports import free_port
 from tests.fakes.waiting import PATIENCE_S, eventually
-from tests.relay.servers import free_port
 from tests.rigs.postgres import MISSING, Pair, programs, run_pair
 
 SCRAPE_S = 5.0
@@ -134,7 +134,7 @@ async def test_without_a_primary_figures_are_served_at_once(
     relay: LosableRelay, pair: Pair
 ) -> None:
     """Seen to be refused after 20 s, the failover's time, when the rows were read in any case."""
-    limits = Limits(failover_s=3)
+    limits = Limits(failover_s=6)
     database = await Database.open(pair.url, is_migrating=True, limits=limits)
     checks = checks_of(database)
     async with scraping(relay, database, checks.check_health) as scrape:
@@ -173,6 +173,7 @@ async def test_a_database_that_hangs_is_asked_once_and_counts_as_away(
     assert len(asked) == 1
     asked[0].set_result(None)
     await asyncio.sleep(0.01)  # that look ends, and the next who asks begins another
+    monkeypatch.setattr(health, "ANSWERS_S", PATIENCE_S)
     answering = asyncio.create_task(checks.check_health())
     await eventually(lambda: len(asked) == 2)
     asked[1].set_result(None)
@@ -192,10 +193,10 @@ async def test_a_process_is_ready_for_as_long_as_its_requests_wait_for_a_failove
         if not is_up:
             raise StoreError("no primary")
 
-    checks = checks_of(SimpleNamespace(check=check, failover_s=2.0))
+    checks = checks_of(SimpleNamespace(check=check, failover_s=4.0))
 
     async def is_ready() -> bool:
-        async with asyncio.timeout(1):  # as long as a balancer waits
+        async with asyncio.timeout(health.ANSWERS_S - 0.5):  # a balancer waits for one second
             return (await checks.check_ready()).is_database_up
 
     assert not await is_ready()  # it has never answered: this process's own way may be closed
@@ -206,7 +207,7 @@ async def test_a_process_is_ready_for_as_long_as_its_requests_wait_for_a_failove
     assert await is_ready()
     is_up = False
     assert await is_ready()
-    await asyncio.sleep(2)
+    await asyncio.sleep(4)
     assert not await is_ready()  # whose own way is cut gets out, too
     over.set()
     await asyncio.sleep(0.01)

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from relay.__main__ import main
+from relay.cli.broker_files import PORT_STEP
 from relay.cli.check_cluster import check_brokers
 from relay.config.loader import load
 from relay.store import events
+from tests.fakes.ports import free_ports_in_step
 from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.house.documents import REPOSITORY
-from tests.relay.cluster import SIZE, Cluster, free_ports_in_step
+from tests.relay.cluster import SIZE, Cluster
 from tests.relay.doorbells import enrol
 from tests.relay.pressing import Pressing
 from tests.relay.servers import Broker, run_relay
@@ -49,7 +51,7 @@ async def test_one_broker_becomes_three_and_nothing_that_waits_is_lost(
 
     words = documented("doorward-relay brokers --config relay/relay.toml")
     assert "--broker-host" in words  # here all are on one machine
-    mqtt, nats, route = free_ports_in_step(3)
+    mqtt, nats, route = free_ports_in_step(3, size=SIZE, step=PORT_STEP)
     ports = ["--mqtt-port", str(mqtt), "--nats-port", str(nats), "--route-port", str(route)]
     assert main(["brokers", "--config", str(toml), *ports]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -22,19 +22,21 @@ from relay.cli.check_cluster import MUCH_LAG_BYTES, check_brokers, check_standby
 from relay.fleet.broker import bus_of
 from relay.store import events
 from relay.store.database import Database
+from tests.fakes.ports import free_port
 from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 from tests.relay.cluster import SIZE, Cluster, run_cluster
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.doorbells import enrol
 from tests.relay.pressing import Pressing
-from tests.relay.servers import BIN, Broker, free_port, run_relay
+from tests.relay.servers import BIN, Broker, run_relay
 from tests.rigs.postgres import MISSING, programs, run_pair
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 DISK_BYTES = 100 * 1024 * 1024
-RESUMES_S = 20.0
-"""The brokers elect another leader within 9 s, after the full one has given up its streams."""
+RESUMES_S = 40.0
+"""The brokers elect another leader within 9 s, after the full one has given up its streams; on a
+busy machine an election may have to be repeated."""
 ON_A_SMALL_DISK = """
 mkdir -p streams && mount -t tmpfs -o size=64g none streams || exit 77
 (until [ -e fill ]; do sleep 0.1; done

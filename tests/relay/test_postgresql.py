@@ -37,12 +37,13 @@ from relay.store.presets import PresetRow
 from relay.store.schema import received_counts
 from relay.tools.witness.server import build_server
 from tests.fakes.log_house import LogKeys, make_keys
+from tests.fakes.ports import free_port
 from tests.fakes.sequencer_process import Wanted
 from tests.relay import databases
 from tests.relay.doorbells import enrol
 from tests.relay.http_people import certified_officer, id_of, paired_owner
 from tests.relay.http_world import open_world
-from tests.relay.servers import Broker, free_port, new_relay, run_relay
+from tests.relay.servers import Broker, new_relay, run_relay
 from tests.rigs.postgres import MISSING, programs, run_postgres, url_of
 
 ENTRIES = 15

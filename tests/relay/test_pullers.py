@@ -16,8 +16,9 @@ from firmware.protocol.topics import subject
 from relay.bus import EVENTS_STREAM, Bus, Puller, partition_of, pullers
 from relay.bus.streams import LEAVE_S, Streams, durable_of
 from relay.fleet.broker import bus_of
-from tests.fakes.waiting import eventually
-from tests.relay.servers import Broker, free_port
+from tests.fakes.ports import free_port
+from tests.fakes.waiting import PATIENCE_S, eventually
+from tests.relay.servers import Broker
 
 pytestmark = pytest.mark.services
 
@@ -66,7 +67,7 @@ async def consumer(bus: Bus) -> ConsumerInfo:
 
 
 async def is_asked_for(bus: Bus) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with contextlib.suppress(NotFoundError):
                 if (await consumer(bus)).num_waiting:

@@ -19,8 +19,8 @@ from relay.config.settings import LiveConfig
 from relay.config.values import parse_ice_url
 from relay.live.ice import IceServers
 from relay.live.probe import IceServerUnusable, try_stun, try_turn
+from tests.fakes.ports import free_port
 from tests.relay.coturn import Coturn, run_coturn
-from tests.relay.servers import free_port
 
 
 @pytest.fixture(scope="module")

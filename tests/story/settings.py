@@ -11,7 +11,10 @@ import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
+
+from tests.fakes.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_SLOT = "10s"
@@ -228,11 +231,8 @@ def is_port_free(number: int) -> bool:
 
 def free_ports(count: int, *, besides: Collection[int] = ()) -> list[int]:
     """Return ports that nobody uses at this moment, and that aren't meant for something else."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count + len(besides))]
-    numbers = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return [number for number in numbers if number not in besides][:count]
+    ports = (port for port in iter(free_port, None) if port not in besides)
+    return list(islice(ports, count))
 
 
 def has_only_loopback() -> bool:
