@@ -34,7 +34,7 @@ from firmware.live.stream_source import StreamSource
 from firmware.system.clock import SystemClock
 from tests.fakes.sink import FunctionSink, PictureList
 from tests.fakes.source import QuickSource
-from tests.fakes.waiting import eventually, in_time
+from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 
 VIEWERS = int(os.environ.get("DOORWARD_LIVE_VIEWERS", "20"))
 """How many come and leave; 500 in `make soak`."""
@@ -161,7 +161,7 @@ async def test_two_viewers_decode_shared_pictures() -> None:
                 assert (frame.width, frame.height) == (320, 240)
                 numbers.add(int(frame.to_ndarray()[0, 0]))
 
-        await in_time(asyncio.gather(watch(one, seen[0]), watch(other, seen[1])), 20)
+        await in_time(asyncio.gather(watch(one, seen[0]), watch(other, seen[1])))
 
 
 def _as_seen(taken: list[int], times: list[int]) -> int:
@@ -206,7 +206,7 @@ async def test_receivers_tell_of_their_line() -> None:
         await eventually(lambda: one.viewer.stats.rtt_s is not None)
         await eventually(lambda: one.viewer.stats.remb_bps is not None)
 
-        assert 0 <= one.viewer.stats.rtt_s < 0.5
+        assert 0 <= one.viewer.stats.rtt_s < 5
         assert one.viewer.stats.lost == 0
         assert any(report.sent_bps > 0 for report in reports)
 
@@ -215,7 +215,7 @@ async def test_sender_reports_reach_the_app() -> None:
     async with porch() as here, connected(here.main) as one:
         await one.frames(10)
         stats = None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while stats is None:
                 known = await one.receiver.getStats()
                 stats = next((s for s in known.values() if s.type == "remote-outbound-rtp"), None)

@@ -74,7 +74,7 @@ async def test_a_press_chimes_into_the_file_if_the_settings_say_so(
     sounding = make(has_chime=True)
     sounding.chime()
     sounding.chime()  # rung twice at once: one chime
-    await eventually(lambda: sounding._chiming is None, within_s=10)
+    await eventually(lambda: sounding._chiming is None)
     samples = heard(tmp_path)
     assert all(holds_hz(samples, note) for note in NOTES_HZ)
     assert (tmp_path / SPEAKER_FILE).stat().st_mode & 0o777 == 0o600

@@ -36,6 +36,7 @@ from firmware.protocol.events import (
 from tests.fakes.board import ManualBoard, lay_out_board, write_program
 from tests.fakes.clock import ManualClock
 from tests.fakes.ownership import Owned
+from tests.fakes.waiting import PATIENCE_S
 
 WIRELESS = """\
 Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE
@@ -164,9 +165,12 @@ def test_what_a_machine_doesnt_know_is_none(tmp_path: Path) -> None:
 
 
 def test_this_machine_can_be_read_at_once(tmp_path: Path) -> None:
-    began_s = time.monotonic()
-    reading = LinuxBoard(tmp_path, vcgencmd=NO_VCGENCMD).read()
-    assert time.monotonic() - began_s < 0.5
+    took_s = []
+    for _ in range(5):  # a busy machine may be late once
+        began_s = time.monotonic()
+        reading = LinuxBoard(tmp_path, vcgencmd=NO_VCGENCMD).read()
+        took_s.append(time.monotonic() - began_s)
+    assert min(took_s) < 0.5
     assert reading.memory_free_bytes is not None
 
 
@@ -290,7 +294,7 @@ async def test_a_change_is_looked_at_before_its_time() -> None:
     bench = Bench(look_every_s=5)
     task = asyncio.create_task(bench.monitor.run())
     try:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             while not bench.published:  # noqa: ASYNC110 - looks at another task's list
                 await asyncio.sleep(0.01)
             bench.camera.state = "frozen"
@@ -444,7 +448,7 @@ async def test_a_card_that_takes_nothing_holds_up_neither_looks_nor_the_ladder()
     bench = Bench(tell_patience_s=0.01)
     bench.monitor.set_card(StorageState(code="failing", detail="The card gives errors."))
     bench.is_card_stuck.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await bench.look_for(20)
     bench.board.reading = Reading(temperature_milli_c=84_000)
     await bench.look_for(20)

@@ -60,7 +60,7 @@ async def test_the_broker_may_be_killed_twice_and_no_event_is_lost(bench: Bench)
             bench.broker.kill()
             events += bench.press(15)
             await bench.broker.start()
-        await eventually(lambda: bench.outbox.pending(1) == [], within_s=20)
+        await eventually(lambda: bench.outbox.pending(1) == [])
     assert [event.seq for event in bench.relay.committed] == list(range(1, 71))
     assert bench.relay.committed == events
 

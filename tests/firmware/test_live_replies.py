@@ -19,7 +19,7 @@ from firmware.sound.sounds import MAX_WAV_BYTES, Sound
 from tests.fakes.channel import FakeChannel
 from tests.fakes.loudspeaker import Sounding, short_wav
 from tests.fakes.porch import porch, visitor
-from tests.fakes.waiting import in_time
+from tests.fakes.waiting import PATIENCE_S, in_time
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Desk:
         self.channel.deliver(json.dumps(wish))
 
     async def told(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.channel.sent) <= self.read:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         self.read += 1

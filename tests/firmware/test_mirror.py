@@ -200,7 +200,7 @@ async def test_away_says_since_when_and_tries_on_ever_more_slowly(tmp_path: Path
             await eventually(lambda: home.told_of("back"))
         assert waits[:9] == [*BACK_OFF_S, 300.0, 300.0]
         told = home.told_of("away")[-1].facts
-        assert abs(int(told["since_ms"] or 0) - began_ms) < 5000
+        assert abs(int(told["since_ms"] or 0) - began_ms) < 60_000
         assert told["next_s"] == 300
         assert home.told_of("back")[0].facts["since_ms"] == told["since_ms"]
 

@@ -43,7 +43,7 @@ async def house(tmp_path: Path) -> AsyncIterator[AskedHouse]:
 async def test_a_grant_is_shown_fetched_signed_and_goes_to_the_log(house: AskedHouse) -> None:
     key = await house.make_approver()
     digest = await house.rig.ask(house.desk, house.rig.sign())
-    count = await in_time(house.program(key, "yes").run(house.asking), 20)
+    count = await in_time(house.program(key, "yes").run(house.asking))
 
     assert count == 1
     assert house.rig.told_of(ReleaseCommitted)
@@ -72,7 +72,7 @@ async def test_what_is_fetched_is_byte_for_byte_what_the_doors_own_page_plays(
 async def test_no_is_an_answer_too_and_nothing_happens(house: AskedHouse) -> None:
     key = await house.make_approver()
     await house.rig.ask(house.desk, house.rig.sign())
-    await in_time(house.program(key, "no").run(house.asking), 20)
+    await in_time(house.program(key, "no").run(house.asking))
     assert not house.desk.waiting()
     assert not house.rig.told_of(ReleaseCommitted)
 
@@ -80,14 +80,14 @@ async def test_no_is_an_answer_too_and_nothing_happens(house: AskedHouse) -> Non
 async def test_later_leaves_it_waiting(house: AskedHouse) -> None:
     key = await house.make_approver()
     digest = await house.rig.ask(house.desk, house.rig.sign())
-    assert await in_time(house.program(key, "perhaps", "y", "later").run(house.asking), 20) == 0
+    assert await in_time(house.program(key, "perhaps", "y", "later").run(house.asking)) == 0
     assert [asked.statement.digest for asked in house.desk.waiting()] == [digest]
     assert any("Please type one of" in one for one in house.said)
 
 
 async def test_nothing_waits_is_said(house: AskedHouse) -> None:
     key = await house.make_approver()
-    assert await in_time(house.program(key).run(house.asking), 20) == 0
+    assert await in_time(house.program(key).run(house.asking)) == 0
     assert house.said == ["Nothing of yours waits for a word."]
 
 
@@ -95,10 +95,10 @@ async def test_one_statement_can_be_chosen_by_its_digest(house: AskedHouse) -> N
     key = await house.make_approver()
     await house.rig.ask(house.desk, house.rig.sign(own_browser(SoftBrowser.create().keys)))
     digest = await house.rig.ask(house.desk, house.rig.sign())
-    assert await in_time(house.program(key, "no").run(house.asking, digest[:12]), 20) == 1
+    assert await in_time(house.program(key, "no").run(house.asking, digest[:12])) == 1
     assert len(house.desk.waiting()) == 1
     with pytest.raises(OwnerError, match="waits"):
-        await in_time(house.program(key).run(house.asking, "0" * 12), 20)
+        await in_time(house.program(key).run(house.asking, "0" * 12))
 
 
 async def test_every_kind_that_waits_is_told_as_the_page_has_it(house: AskedHouse) -> None:
@@ -151,7 +151,7 @@ async def test_a_word_that_is_not_taken_says_why(house: AskedHouse) -> None:
     digest = await house.rig.ask(house.desk, house.rig.sign())
     house.rig.household.end_approver(key.code.key.credential_id)
     with pytest.raises(NotTaken, match="approver"):
-        await in_time(house.program(key, "yes").run(house.asking), 20)
+        await in_time(house.program(key, "yes").run(house.asking))
     assert [asked.statement.digest for asked in house.desk.waiting()] == [digest]
 
 

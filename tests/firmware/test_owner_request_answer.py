@@ -67,7 +67,7 @@ async def answer(house: AskedHouse, *typed: str, **choice: object) -> ProposedSt
     """Answer the one request that there is."""
     digest = house.rig.world.signed_request.request_digest
     program = house.answering(*typed)
-    return await in_time(program.run(house.asking, digest[:8], Choice(**choice)), 20)
+    return await in_time(program.run(house.asking, digest[:8], Choice(**choice)))
 
 
 def grant_of(wanted: ProposedStatement | None) -> GrantTerms:
@@ -121,21 +121,21 @@ async def test_how_far_what_was_given_is_is_said_at_each_step(house: AskedHouse)
     assert await stages() == ["sending", "not_confirmed"]
     (said,) = (one for one in requests_lines(await requests_of(house), None) if digest[:8] in one)
     assert "sealed; on its way" in said
-    wanted = await in_time(house.answering("yes").take_back(house.asking, digest[:8]), 20)
+    wanted = await in_time(house.answering("yes").take_back(house.asking, digest[:8]))
     assert wanted == ProposedStatement(terms=Revoke(grant_digest=digest), life_ms=NARROWING_LIFE_MS)
     await desk.on_statement(rig.seal(rig.sign(wanted.terms)))
     assert await stages() == ["taken_back", "not_confirmed"]
     with pytest.raises(OwnerError, match="taken back before"):
-        await in_time(house.answering().take_back(house.asking, digest[:8]), 20)
+        await in_time(house.answering().take_back(house.asking, digest[:8]))
 
 
 async def test_only_a_grant_that_there_is_is_taken_back_and_only_after_a_yes(
     house: AskedHouse,
 ) -> None:
     digest = await house.rig.ask(house.desk, house.rig.sign())
-    assert await in_time(house.answering("no").take_back(house.asking, digest[:8]), 20) is None
+    assert await in_time(house.answering("no").take_back(house.asking, digest[:8])) is None
     with pytest.raises(OwnerError, match="knows no grant"):
-        await in_time(house.answering().take_back(house.asking, "0" * 8), 20)
+        await in_time(house.answering().take_back(house.asking, "0" * 8))
 
 
 async def test_another_owner_sees_the_request_and_not_what_one_gave(house: AskedHouse) -> None:
@@ -284,7 +284,7 @@ async def test_sound_is_given_only_if_it_is_asked_for(tmp_path: Path, has_audio:
 async def test_an_unknown_request_is_answered_by_nothing(house: AskedHouse) -> None:
     for prefix, says in (("0" * 8, "no request 00000000"), ("", "at least 8")):
         with pytest.raises(OwnerError, match=says):
-            await in_time(house.answering().run(house.asking, prefix, Choice()), 20)
+            await in_time(house.answering().run(house.asking, prefix, Choice()))
 
 
 async def test_what_lies_outside_the_asked_time_is_neither_listed_nor_sent(

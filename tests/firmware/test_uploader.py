@@ -23,6 +23,7 @@ from firmware.protocol.events import EventBody, PackageReady, PackageUploaded
 from tests.fakes.buckets import PartBucket, run_part_bucket
 from tests.fakes.events import PublishedEvents
 from tests.fakes.releases import opening_of, released
+from tests.fakes.waiting import PATIENCE_S
 
 SEALED = b"".join(bytes([i]) * 1024 * 1024 for i in range(17))
 """Three parts: 8, 8 and 1 MiB."""
@@ -197,7 +198,7 @@ async def test_a_bucket_that_says_nothing_is_given_up(tmp_path: Path, bucket: Pa
             source=random.Random(1),
             sleep=bench.sleep,
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(UploadFailed):
                 await uploader.upload(ticket)
 
@@ -217,7 +218,7 @@ async def test_an_upload_that_is_ended_lets_go_of_the_network_at_once(
         connection, _ = await asyncio.to_thread(silent.accept)
         with contextlib.closing(connection):
             upload.cancel()
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE_S):
                 await asyncio.wait([upload])
                 while await asyncio.to_thread(connection.recv, 1 << 20):
                     continue
@@ -286,7 +287,7 @@ async def test_an_upload_that_the_card_failed_is_announced_again(bench: Bench) -
         retry_s=0.0,
     )
     await uploads.on_ticket(bench.ticket())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await told.get() == bench.ready
 
 
@@ -299,7 +300,7 @@ async def test_a_package_is_kept_until_it_has_arrived(bench: Bench) -> None:
         standings=AllReleased(),
     )
     await uploads.on_ticket(bench.ticket())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         uploaded = await told.get()
     assert isinstance(uploaded, PackageUploaded)
     await asyncio.sleep(0)  # the task ends
@@ -317,7 +318,7 @@ async def test_a_package_that_was_lost_behind_the_last_part_is_sent_anew(bench: 
         events=PublishedEvents(told.put),
         standings=AllReleased(),
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         for upload_id in ("u1", "u2"):
             bench.bucket.puts.clear()
             await uploads.on_ticket(bench.ticket(upload_id=upload_id))
@@ -356,7 +357,7 @@ async def test_a_package_that_is_taken_back_stops_at_once(tmp_path: Path) -> Non
         await uploads.on_ticket(UploadTicket(package_id=ready.package_id, parts=parts))
         connection, _ = await asyncio.to_thread(silent.accept)
         with contextlib.closing(connection):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE_S):
                 await uploads.stop(ready.package_id)
         assert list((tmp_path / "outgoing").iterdir()) == []
         assert told.empty()

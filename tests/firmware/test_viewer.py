@@ -124,7 +124,7 @@ async def test_pictures_reach_a_player_that_knows_nothing_of_doorward():
         answer = RTCSessionDescription(sdp=opened.sdp, type="answer")
         await peer.setRemoteDescription(answer)
         track = peer.getTransceivers()[0].receiver.track
-        frames = [await in_time(track.recv(), 20) for _ in range(3)]
+        frames = [await in_time(track.recv()) for _ in range(3)]
         assert frames[-1].width > 0
         (watcher,) = at.here.live.watchers
         assert watcher.who.browser_name == "Hall wall"

@@ -254,7 +254,7 @@ def test_an_unplugged_camera_falls_silent_says_so_and_can_start_again(
     with filming(source, count=2):
         device.unplug()
         with suppress(AssertionError):
-            wait_for(caplog.records, 1, within_s=2)
+            wait_for(caplog.records, 1)
     assert "/dev/video9 has ended: is it unplugged?" in caplog.messages
     with pytest.raises(CameraError, match="is it plugged in"):
         source.start(FunctionSink())
@@ -288,9 +288,10 @@ def test_fewer_frames_are_encoded_on_request(tmp_path: Path) -> None:
     source = camera(FakeWebcam(tmp_path))
     source.set_max_fps(5)
     with filming(source, count=1) as film:
-        count = len(film.units)
-        time.sleep(1.0)
-        assert 3 <= len(film.units) - count <= 7
+        count, began_s = len(film.units), time.monotonic()
+        wait_for(film.units, count + 5)
+        # At 30 a second, they would come in less than 0.2 s.
+        assert time.monotonic() - began_s > 0.6
 
 
 def test_a_camera_that_never_answers_again_cannot_be_stopped_and_nothing_more_is_called(

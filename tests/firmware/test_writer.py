@@ -244,12 +244,12 @@ async def test_the_card_is_never_waited_for_on_the_loop(tmp_path: Path) -> None:
     card = BadCard()
     async with running(RecordingRig(tmp_path, card=card)) as rig:
         await rig.film(4)
-        card.stall_s = 0.4
+        card.stall_s = 2.0
         loop = asyncio.get_running_loop()
         begin_s = loop.time()
         rig.press()
         await rig.film(0.3)
-        assert loop.time() - begin_s < 0.3
+        assert loop.time() - begin_s < 1.5
         card.stall_s = 0.0
 
 
@@ -261,7 +261,7 @@ async def test_the_time_of_syncs_is_known(tmp_path: Path) -> None:
         await rig.film(4)
         rig.press()
         await eventually(lambda: rig.recorder.sync_p99_ms is not None)
-        assert 50 <= (rig.recorder.sync_p99_ms or 0) < 500
+        assert 50 <= (rig.recorder.sync_p99_ms or 0) < 5_000
 
 
 class BrokenIndex(Library):
