@@ -80,7 +80,7 @@ async def test_messages_that_the_doorbell_doesnt_come_to_are_dropped(tmp_path, p
         await guest.reader.read()
 
     async with connected(tmp_path, send_many) as connection:
-        await in_time(is_sent.wait(), 30)
+        await in_time(is_sent.wait())
         await eventually(lambda: connection._inbound.qsize() == INBOUND_MAX_BYTES // len(LARGEST))
         assert peak_bytes() < INBOUND_MAX_BYTES + LITTLE
         assert await connection.next_message() == LARGEST
@@ -98,7 +98,7 @@ async def test_a_broker_that_takes_nothing_is_left(tmp_path):
             await guest.send(message(b"", qos=1) * 1000)
 
     async with connected(tmp_path, send_without_end) as connection:
-        await in_time(connection.wait_closed(), 60)
+        await in_time(connection.wait_closed())
         assert len(connection._client._out_packet) <= UNSENT_MAX + 2
 
 
@@ -131,7 +131,7 @@ async def test_an_honest_broker_hears_the_goodbye(tmp_path):
         said.append(await guest.reader.read(-1))
 
     async with connected(tmp_path, listen) as connection:
-        await in_time(connection.close("w", b"offline"), 10)
+        await in_time(connection.close("w", b"offline"))
         await eventually(lambda: bool(said))
     assert said[0].endswith(DISCONNECT)
 

@@ -102,7 +102,7 @@ async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]
 async def request_(here: Siege) -> SignedRequest:
     """Return an honest request, of which the owner was told."""
     signed = await here.publish()
-    await eventually(lambda: signed.request_digest in told_requests(here), 15)
+    await eventually(lambda: signed.request_digest in told_requests(here))
     return signed
 
 
@@ -308,7 +308,7 @@ async def test_a_storm_of_news_costs_little(here: Siege) -> None:
     news = RegisterGrew(size=2**53 - 1)
     while not isinstance(await here.command(news, wait_s=0.5), Accepted):
         pass  # so many at once that none is taken for a while
-    await eventually(lambda: here.reads > before, 10)
+    await eventually(lambda: here.reads > before)
     assert here.reads - before <= 2 + (time.monotonic() - begun_s)
 
 
@@ -363,7 +363,7 @@ async def committed(here: Siege, request_: SignedRequest) -> str:
     await here.carry(signed)
     assert await here.waiting() == [digest_of(signed)]
     await here.door.confirm(digest_of(signed))
-    await eventually(lambda: here.told(ReleaseCommitted), 10)
+    await eventually(lambda: here.told(ReleaseCommitted))
     return here.told(ReleaseCommitted)[-1].commitment
 
 
@@ -383,7 +383,7 @@ async def test_a_sealed_package_goes_to_the_bucket_and_nowhere_else(
     """Seen to succeed without `Bucket.target_of`. Now it is really released: to one place."""
     here.pass_time()
     await here.command(here.town.log_release(committed))
-    await eventually(lambda: here.told(PackageReady), 30)
+    await eventually(lambda: here.told(PackageReady))
     (ready,) = here.told(PackageReady)
     await here.command(_ticket(ready, f"{here.elsewhere.url}/p"))
     assert not here.relay.bodies("PUT")
@@ -447,7 +447,7 @@ async def test_a_ticket_for_what_was_never_released_sends_nothing(here: Siege) -
 
 async def test_lies_about_a_slot_are_refused(here: Siege) -> None:
     """Seen to succeed without `check_proof` in slots.py: evidence would prove nothing then."""
-    await eventually(lambda: here.told(SlotCommitted), 10)
+    await eventually(lambda: here.told(SlotCommitted))
     said = here.told(SlotCommitted)[-1]
     here.pass_time()
     true = here.town.log_slot(said.slot, [said.commitment])[said.commitment]
@@ -509,12 +509,12 @@ async def test_what_arrives_is_what_was_released_and_only_the_agency_opens_it(
     here: Siege, committed: str
 ) -> None:
     """The search below would find nothing either if nothing could ever leave: this does."""
-    await eventually(lambda: len(here.told(PackageReady)) > 1, 40)
+    await eventually(lambda: len(here.told(PackageReady)) > 1)
     ready = here.told(PackageReady)[-1]
     assert not here.elsewhere.heard
     assert not here.relay.bodies("PUT")
     await here.command(_ticket(ready, f"{here.relay.url}/evidence/p"))
-    await eventually(lambda: here.told(PackageUploaded), 30)
+    await eventually(lambda: here.told(PackageUploaded))
     sealed = here.relay.bodies("PUT")[0]
     assert sha256_hex(sealed) == ready.part_sha256[0]
     evidence = evidence_of_package(sealed, _key_of(here))

@@ -123,7 +123,7 @@ async def test_only_the_doorbells_request_is_signed_whatever_the_relay_says(
     world = house.rig.world
     digest = world.signed_request.request_digest
     program = house.answering("1", "yes")
-    wanted = await in_time(program.run(house.asking, digest[:8], Choice()), 20)
+    wanted = await in_time(program.run(house.asking, digest[:8], Choice()))
     assert wanted is not None
     send(relay.account(), passkey, paired_with(keys, passkey), wanted.terms, house.rig.now_ms)
     assert relay.asked == ["statements"]  # it is asked for nothing that is shown or signed
@@ -147,7 +147,7 @@ async def test_a_relay_that_answers_the_line_itself_is_not_believed(house: Asked
     house.relay.bring = swapped
     digest = house.rig.world.signed_request.request_digest
     with pytest.raises(AnswerRefused):
-        await in_time(house.answering("1", "yes").run(house.asking, digest[:8], Choice()), 20)
+        await in_time(house.answering("1", "yes").run(house.asking, digest[:8], Choice()))
     assert house.said == []
 
 

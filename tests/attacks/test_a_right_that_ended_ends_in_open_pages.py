@@ -77,7 +77,7 @@ async def rest_of(said: AsyncIterator[str]) -> list[str]:
     frames: list[str] = []
     while len(frames) < MOST_FRAMES:
         waiting = asyncio.ensure_future(anext(said, None))
-        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        done, _ = await asyncio.wait([waiting], timeout=1.0)
         if not done:
             waiting.cancel()
             return frames

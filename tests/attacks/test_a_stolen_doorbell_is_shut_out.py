@@ -82,7 +82,7 @@ async def test_its_line_is_cut_and_its_certificate_refused_within_a_minute(
         stolen = await enrol(relay, tmp_path)
         line = await asyncio.to_thread(stolen.open)
         await relay.revocations.revoke(stolen.device)
-        assert await cut(line) < 5
+        assert await cut(line) < 30
         assert not await is_let_in(stolen)
         await asyncio.to_thread(line.close)
 
@@ -100,7 +100,7 @@ async def test_its_line_is_cut_also_if_no_relay_was_there_to_hear_of_it(
         )  # from another machine, whose word the broker lost
     assert line.client.is_connected()
     async with run_relay(broker.config):
-        assert await cut(line) < 10
+        assert await cut(line) < 30
         assert not await is_let_in(stolen)
         assert bystander.client.is_connected()
     await asyncio.to_thread(line.close)
@@ -124,7 +124,7 @@ async def test_its_line_is_cut_as_soon_as_the_broker_lets_it_be_cut(
 
         relay.bus.kick = fails_once  # type: ignore[method-assign]
         await relay.revocations.revoke(stolen.device)
-        assert await cut(line) < 15
+        assert await cut(line) < 30
         await asyncio.to_thread(line.close)
 
 

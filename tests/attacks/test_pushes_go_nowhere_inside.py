@@ -23,6 +23,7 @@ from relay.store.push import PushRow
 from relay.store.schema import pushes
 from tests.fakes.push_service import PushService, run_push_service
 from tests.fakes.push_subscription import PushSubscription
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import API, NAMES, World, open_world
 
@@ -177,7 +178,7 @@ async def test_a_service_that_answers_without_end_costs_nothing(tmp_path: Path) 
             hostile.body = b"x" * (64 * 1024 * 1024)
             await eve.put(f"/push/{eve.browser.keys.id}", {"endpoint": hostile.endpoint()})
             rows = await queue(world, device, eve.browser.keys.id)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE_S):
                 await deliver(world, world.endpoints, rows)
             assert len(hostile.sent) == 1
 

@@ -28,7 +28,7 @@ from tests.fakes.log_town import Town
 from tests.fakes.waiting import eventually
 
 AT_MOST_S = 60.0
-SOON_S = 10.0
+SOON_S = 45.0
 """How long it is waited for here; it comes within about two seconds."""
 
 End = Callable[[Town, SignedRequest], None]

@@ -27,6 +27,7 @@ from firmware.protocol.events import Event, EventBody, Thumbnail
 from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.thumbnails import SealedThumbnail, open_thumbnail
 from tests.fakes.clock import ManualClock
+from tests.fakes.waiting import PATIENCE_S
 from tests.story.browser import SoftBrowser
 
 
@@ -147,7 +148,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
 
 async def settled(home: House) -> None:
     """Wait until nothing is on its way any more."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while home.pictures._tasks:
             await asyncio.wait(home.pictures._tasks)
 

@@ -38,6 +38,7 @@ from firmware.vault.storage_key import FileStorageKey
 from tests.fakes.bad_card import BadCard, BadCardVault
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, SoftSigner, TinyCamera
+from tests.fakes.waiting import PATIENCE_S
 
 DEVICE = "abcdefghijklmnop2345"
 PRE_ROLL_S, POST_ROLL_S, LONGEST_S = 3.0, 2.0, 12.0
@@ -193,7 +194,7 @@ class RecordingRig(Shelves):
             await self.film(1 / FPS)
 
     async def next_clip(self) -> ClipRecord:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.clips.get()
 
 

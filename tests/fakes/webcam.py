@@ -11,6 +11,8 @@ import av
 import numpy as np
 from av.container import InputContainer
 
+from tests.fakes.waiting import PATIENCE_S
+
 
 class FakeWebcam:
     """Its `open` stands in for `firmware.capture.webcam.open_v4l2`.
@@ -114,7 +116,7 @@ class FakeWebcam:
         return picture
 
 
-def wait_for(what: list[object], count: int, *, within_s: float = 5) -> None:
+def wait_for(what: list[object], count: int, *, within_s: float = PATIENCE_S) -> None:
     """Wait until a list has so many entries."""
     deadline = time.monotonic() + within_s
     while len(what) < count:

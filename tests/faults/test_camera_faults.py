@@ -307,10 +307,13 @@ async def test_a_camera_that_breaks_costs_no_press_is_told_and_comes_back(
         broken.do(home.camera)
         await eventually(lambda: home.keeper.state == broken.state)
         assert (await home.press()).camera == broken.state
-        await eventually(lambda: home.troubles() == [("camera", False)])
+        # A busy machine may itself have held the camera up before: a trouble that is over.
+        await eventually(lambda: home.troubles()[-1:] == [("camera", False)])
         broken.mend(home.camera)
         await eventually(lambda: home.keeper.state == "working")
-        await eventually(lambda: home.troubles() == [("camera", False), ("camera", True)])
+        await eventually(lambda: home.troubles()[-1:] == [("camera", True)])
+        told = home.troubles()
+        assert told == [("camera", False), ("camera", True)] * (len(told) // 2)
         await asyncio.sleep(SOME_FILM_S)
         assert (await home.press()).camera == "working"
         clip = await home.next_clip()

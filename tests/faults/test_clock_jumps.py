@@ -33,6 +33,7 @@ from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualKernel
 from tests.fakes.footage import FPS
 from tests.fakes.ownership import Owned
+from tests.fakes.waiting import PATIENCE_S
 from tests.faults.named_units import name_of, named
 from tests.faults.recording_process import CLIPS, TinyFilming
 
@@ -139,7 +140,7 @@ class JumpyDoorbell:
     async def settle(self) -> None:
         """Wait until the writer and the outbox have done what they were to do."""
         await asyncio.gather(*self.telling)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not self._is_all_told():  # noqa: ASYNC110 (threads change it)
                 await asyncio.sleep(0.01)
 

@@ -98,6 +98,7 @@ from tests.fakes.record import RememberingRecord
 from tests.fakes.sample_keys import X25519_KEY
 from tests.fakes.sequenced_entries import time_of
 from tests.fakes.town_clock import WoundManualClock
+from tests.fakes.waiting import PATIENCE_S
 from tests.fakes.witnessed_log import WitnessedLog
 from tests.relay.databases import open_database
 from tests.relay.register_town import EASY, NAME, QUICK, RegisterTown
@@ -303,7 +304,7 @@ class World:
 
 async def asked_of(world: World, device: str) -> CommandBody:
     """Wait until the doorbell is asked something, and return it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not (told := await world.told(device)):  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.01)
     (body,) = told

@@ -387,7 +387,7 @@ async def test_what_a_doorbell_tells_right_after_it_was_linked_is_heard(world: W
     await asyncio.sleep(0.05)
     mine.add(device)
     world.hub.audience_changed("account")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert name_of(await waiting) == "linked"
         ring = await world.tell(device, Pressed())
         assert ring.id in await anext(said)

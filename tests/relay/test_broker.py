@@ -21,6 +21,7 @@ from relay.base.clock import SystemClock
 from relay.bus import EVENTS_STREAM
 from relay.fleet.ca import Authority, check_csr, key_pem, pem_of
 from relay.store import events
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.doorbells import Doorbell, csr_of, enrol, id_of
 from tests.relay.servers import Broker, Relay, run_relay
 
@@ -213,7 +214,7 @@ async def test_a_revoked_doorbell_is_thrown_off_and_stays_out(relay: Relay, tmp_
     bystander = await asyncio.to_thread(other.open)
     await relay.revocations.revoke(doorbell.device)
     # Seen to fail (Empty) with the kick taken out of Revocations._take.
-    await asyncio.to_thread(line.lost.get, timeout=3)
+    await asyncio.to_thread(line.lost.get, timeout=PATIENCE_S)
     # Seen to fail with the check of is_revoked taken out of Callout.judge.
     with pytest.raises(PermissionError):
         await asyncio.to_thread(doorbell.open)

@@ -30,9 +30,10 @@ from tests.relay.servers import run_relay
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-LEFT_S = 20.0
-RESUMES_S = 15.0
-"""Brokers take 4 to 9 s to elect another leader; 5 to 8 s were seen, 10 s is the goal."""
+LEFT_S = 40.0
+RESUMES_S = 30.0
+"""Brokers take 4 to 9 s to elect another leader; 5 to 8 s were seen, 10 s is the goal (L6 in
+docs/benchmarks.md measures it); on a busy machine an election may have to be repeated."""
 
 
 @pytest.fixture(scope="module")

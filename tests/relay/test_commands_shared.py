@@ -24,6 +24,7 @@ from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
 from relay.bus import PARTITIONS, partition_of
 from relay.store import commands
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.doorbells import Doorbell, enrol
 from tests.relay.servers import Broker, Relay, run_relay
 from tests.relay.test_commands import in_a_minute_ms, reply_to
@@ -63,14 +64,14 @@ async def state_of(relay: Relay, command_id: str) -> str:
 
 
 async def answered(relay: Relay, *command_ids: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         for command_id in command_ids:
             while await state_of(relay, command_id) != "answered":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 
 async def nothing_waits(*relays: Relay) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while any(len(relay.commands._pending) for relay in relays):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -92,7 +93,7 @@ async def test_an_answered_command_is_repeated_by_nobody(
         def answer_each() -> Counter[str]:
             heard: Counter[str] = Counter()
             while len(heard) < len(ids):
-                command = line.next_command(5)
+                command = line.next_command()
                 heard[command.id] += 1
                 line.publish("reply", reply_to(command, Accepted()).encode())
             return heard
@@ -141,7 +142,7 @@ async def test_commands_of_a_process_that_dies_are_taken_over(
         line = await asyncio.to_thread(doorbell.open)
         await asyncio.to_thread(line.subscribe, topic(doorbell.device, "command"))
         # Seen to fail with _take_over taken out of Commands.run: nobody sends it.
-        command = await asyncio.to_thread(line.next_command, 10)
+        command = await asyncio.to_thread(line.next_command)
         assert command.id in ids
         await asyncio.to_thread(line.publish, "reply", reply_to(command, Accepted()).encode())
         await answered(other, command.id)
@@ -150,7 +151,7 @@ async def test_commands_of_a_process_that_dies_are_taken_over(
             with asleep.connect() as waking:
                 waking.subscribe(topic(asleep.device, "command"))
                 waking.publish("status", asleep.status("online").encode())
-                return str(waking.next_command(2).id)
+                return str(waking.next_command().id)
 
         assert {command.id, await asyncio.to_thread(come_online)} == ids
         line.close()
@@ -166,7 +167,7 @@ async def test_a_command_from_elsewhere_is_repeated_by_the_owner(
         replaced, newest = [
             await one.commands.send(doorbell.device, body, in_a_minute_ms()) for body in bodies
         ]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while newest not in other.commands._pending:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert replaced not in other.commands._pending
@@ -174,7 +175,7 @@ async def test_a_command_from_elsewhere_is_repeated_by_the_owner(
         await first.aclose()  # who sent it needn't be there any more
         line = await asyncio.to_thread(doorbell.open)
         await asyncio.to_thread(line.subscribe, topic(doorbell.device, "command"))
-        assert (await asyncio.to_thread(line.next_command, 5)).id == newest
+        assert (await asyncio.to_thread(line.next_command)).id == newest
         line.close()
 
 
@@ -188,20 +189,20 @@ async def test_what_is_asked_or_told_is_answered_where_it_was(
 
         def answer(count: int) -> None:
             for _ in range(count):
-                command = line.next_command(5)
+                command = line.next_command()
                 nonce = LiveNonce(nonce=command.id)
                 line.publish("reply", reply_to(command, nonce).encode())
 
         answering = asyncio.create_task(asyncio.to_thread(answer, 16))
         for relay in (one, other) * 8:
             # Seen to fail (half of them go unanswered) with the forwarding taken out of take_reply.
-            reply = await relay.commands.ask(doorbell.device, NonceWanted(), 3)
+            reply = await relay.commands.ask(doorbell.device, NonceWanted(), PATIENCE_S)
             assert isinstance(reply, LiveNonce)
         await answering
         for relay in (one, other):
             await relay.commands.tell(doorbell.device, CardCloned(), in_a_minute_ms())
         for _ in range(2):
-            command = await asyncio.to_thread(line.next_command, 5)
+            command = await asyncio.to_thread(line.next_command)
             await asyncio.to_thread(line.publish, "reply", reply_to(command, Accepted()).encode())
         await nothing_waits(one, other)
         line.close()
@@ -220,7 +221,7 @@ async def test_a_doorbell_that_comes_online_is_told_by_each_process_at_once(
             with doorbell.connect() as line:
                 line.subscribe(topic(doorbell.device, "command"))
                 line.publish("status", doorbell.status("online").encode())
-                return len({command.id for command in line.commands(1.5)})
+                return len({line.next_command(3).id for _ in range(2)})
 
         assert await asyncio.to_thread(come_online) == 2
         assert partition_of(doorbell.device) in one.partitions.owned | other.partitions.owned

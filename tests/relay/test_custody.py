@@ -73,6 +73,7 @@ from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town
 from tests.fakes.releases import opening_of
 from tests.fakes.sequenced_entries import place_entries
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.carrying import carry
 from tests.relay.databases import open_database
 from tests.relay.evidence_packages import give_owner
@@ -559,7 +560,7 @@ async def test_of_several_processes_one_tells_and_another_once_that_is_gone(hous
     # Seen to fail with the look at the members taken out of CustodyService._tell.
     assert bus.commands == {}
     tasks.append(asyncio.create_task(members.run()))  # from here on it is alone in its role
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while {one.device for one in bus.commands.values()} != set(DEVICES):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert {one.body for one in bus.commands.values()} == {RegisterGrew(size=2)}

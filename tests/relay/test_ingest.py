@@ -25,6 +25,7 @@ from firmware.protocol.events import (
 from firmware.protocol.topics import topic
 from relay.notify.hub import EventCommitted, HealthChanged, StateChanged
 from relay.store import events, fleet, health
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.doorbells import Connection, enrol
 from tests.relay.registered_passkeys import register_passkeys
 from tests.relay.servers import Broker, Relay, run_relay
@@ -37,7 +38,7 @@ async def stored(relay: Relay, device: str) -> list[events.EventRow]:
         return await events.newest(tx, [device], credential_ids=[], limit=500)
 
 
-async def until(condition, wait_s: float = 5) -> None:
+async def until(condition, wait_s: float = PATIENCE_S) -> None:
     """Wait until an awaitable condition holds."""
     end = time.monotonic() + wait_s
     while not await condition():
@@ -159,7 +160,7 @@ async def test_more_than_the_broker_carries_throws_only_its_sender_off(
         with bad.connect() as line, good.connect() as other:
             other.subscribe(topic(good.device, "command"))
             line.client.publish(topic(bad.device, "event"), b"x" * 140_000, qos=1)
-            lost = line.lost.get(timeout=5)
+            lost = line.lost.get(timeout=PATIENCE_S)
             other.publish("event", event.encode())
             return lost, other.wait_for_receipt(event.id)
 

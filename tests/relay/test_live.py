@@ -31,6 +31,7 @@ from relay.fleet.commands import Commands
 from relay.live.ice import IceServers
 from relay.live.signalling import JOINING, LiveRefused, Signalling
 from tests.fakes.clock import ManualClock
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import API, World, asked_of, open_world
 
@@ -171,7 +172,7 @@ async def test_a_relay_that_is_told_to_stop_as_it_is_asked_something_stops(
         await asyncio.sleep(0)
     running.cancel()
     # Seen to go on for ever with asyncio.wait_for in Commands.run (Python 3.11).
-    await asyncio.wait([running], timeout=1)
+    await asyncio.wait([running], timeout=PATIENCE_S)
     assert running.cancelled()
     await asyncio.wait([asking])
     assert isinstance(asking.exception(), CommandUnanswered)

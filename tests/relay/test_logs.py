@@ -27,6 +27,7 @@ from relay.tools.monitor.log_reader import LogReader
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import LogKeys, MemoryBucket, make_keys, make_logs
+from tests.fakes.waiting import PATIENCE_S
 from tests.fakes.witness_log import WitnessedLog
 from tests.relay.databases import ON_SQLITE_ONLY, open_database
 
@@ -522,5 +523,5 @@ async def test_a_desk_whose_log_contradicts_itself_ends_with_words(
     )
     bucket.files["custody/checkpoint"] = WitnessedLog([b"x"], origin=ORIGIN).signed()
     with pytest.raises(LogContradicts, match="doesn't start"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await desk.run()

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from relay.errors import DatabaseLost
 from relay.fleet.revocation import TAKEN_BACK, revoke, revoke_beside
 from relay.store.database import Database, change_audience, signal
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay import databases
 from tests.relay.http_world import World, open_world
 from tests.relay.test_revocation import KickingBus, revocations, running
@@ -95,7 +96,7 @@ async def test_relays_read_who_may_be_revoked(world: World, how: Any) -> None:
         with answers_lost(world.database), pytest.raises(DatabaseLost):
             await how(device, bus=bus, database=world.database, clock=world.clock)
         # Seen to fail (for an hour) while only a commit that was answered was announced.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not here.is_revoked(device):  # noqa: ASYNC110 (no event for it)
                 await asyncio.sleep(0.01)
     assert bus.kicked == [device]

@@ -14,6 +14,7 @@ from relay.notify.hub import (
     RequestAppeared,
     StateChanged,
 )
+from tests.fakes.waiting import PATIENCE_S
 
 
 async def test_a_listener_hears_its_doorbells_account_and_requests_alone_in_order() -> None:
@@ -55,7 +56,7 @@ async def test_when_the_relay_ends_all_streams_do_those_that_begin_later_too() -
         hub.end()
         for ended in (waits, behind.next(60)):
             with pytest.raises(RelayEnds):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_S):
                     await ended
     with hub.listen() as late:
         with pytest.raises(RelayEnds):
@@ -91,6 +92,6 @@ async def test_after_a_gap_all_are_unsure_at_once_and_read_anew() -> None:
     with hub.listen("ada") as first, hub.listen("bo") as second:
         hub.may_have_missed()
         assert (first.is_unsure, second.is_unsure) == (True, True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await first.next(5) == MayHaveMissed()
             assert await second.next(5) == MayHaveMissed()

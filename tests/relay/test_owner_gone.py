@@ -21,6 +21,7 @@ from relay.api.audience import Audience
 from relay.people.pairing import GONE_SHOWN_MS
 from relay.store import people, push
 from relay.store.schema import pushes
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, World, open_world
 from tests.relay.open_pages import data_of, name_of, page_of
@@ -111,7 +112,7 @@ async def test_an_open_page_is_told_at_once_and_hears_nothing_more(world: World)
     world.hub.audience_changed("account")
     world.hub.state_changed("a-door", "online")
     world.hub.state_changed("b-door", "online")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         heard = [await anext(said), await anext(said)]
     assert (name_of(heard[0]), data_of(heard[0])) == ("gone", {"device": "a-door"})
     assert (name_of(heard[1]), data_of(heard[1])["device"]) == ("status", "b-door")
@@ -128,7 +129,7 @@ async def test_an_open_page_is_told_of_a_new_doorbell(world: World) -> None:
     said = page_of(world, audience)
     await anext(said)
     world.hub.audience_changed("account")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         linked = await anext(said)
         assert (name_of(linked), data_of(linked)) == ("linked", {"device": "b-door"})
 

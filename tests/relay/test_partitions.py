@@ -13,11 +13,13 @@ from nats.js.api import StorageType, StreamConfig, SubjectTransform
 
 from relay.bus import PARTITIONS, Bus, partition_of
 from relay.errors import DatabaseLost, PartitionLost
+from relay.fleet import members
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.members import GONE_S, Members
 from relay.fleet.partitions import Partitions, owner_of
 from relay.store import partitions
 from relay.store.database import Database
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay import databases
 from tests.relay.servers import Broker
 
@@ -46,7 +48,7 @@ class Process:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.bus.close()
 
-    async def owns(self, wanted: frozenset[int], timeout_s: float = 10) -> None:
+    async def owns(self, wanted: frozenset[int], timeout_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(timeout_s):
             while self.partitions.owned != wanted:  # noqa: ASYNC110 (polled, as on_change is tested)
                 await asyncio.sleep(0.02)
@@ -133,21 +135,22 @@ async def test_processes_share_the_partitions_and_take_over_from_one_that_dies(
         told: list[frozenset[int]] = []
         b.partitions.on_change(told.append)
         await a.kill()
-        await b.owns(ALL, timeout_s=5)
+        await b.owns(ALL)
         assert told == [ALL]
 
 
 @pytest.mark.services
 async def test_one_that_says_goodbye_is_replaced_at_once(
-    own_broker: Broker, database: Database
+    own_broker: Broker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(members, "GONE_S", 2 * PATIENCE_S)
     async with processes(own_broker, database, {"ingest"}, {"ingest"}) as (a, b):
         await b.owns(share(b, a))
         await a.owns(share(a, b))
         await a.members.leave()
-        # Seen to fail with the goodbye taken out of Members.leave: it takes the 3 s.
-        await b.owns(ALL, timeout_s=1)
-        await a.owns(frozenset(), timeout_s=1)
+        # Seen to fail with the goodbye taken out of Members.leave: it takes GONE_S.
+        await b.owns(ALL)
+        await a.owns(frozenset())
 
 
 @pytest.mark.services
@@ -180,7 +183,7 @@ async def test_what_cannot_be_read_is_left_alone(own_broker: Broker, database: D
             await client.publish("relay.alive", data)
         await client.publish("relay.alive", b'{"id":"b","roles":["web"],"later":1}')
         await client.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while a.members.with_role("web") != {"b"}:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert a.members.with_role("ingest") == {a.members.id}
@@ -232,7 +235,7 @@ async def test_on_postgresql_only_a_partitions_own_transactions_wait(
         async with database.begin_partition() as tx:
             for partition in (1, 2):
                 await partitions.claim(tx, partition, "a")
-        async with database.begin_partition() as one, asyncio.timeout(5):
+        async with database.begin_partition() as one, asyncio.timeout(PATIENCE_S):
             await partitions.hold(one, 1, "a")
             async with database.begin_partition() as two:
                 await partitions.hold(two, 2, "a")
@@ -263,7 +266,7 @@ async def hang_meanwhile(database: Database) -> None:
     async with database.begin_partition() as tx:
         await partitions.hold(tx, 1, "a")
         # Seen to fail (no turn in 10 s) without the time-out in postgresql.py.
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE_S):
             assert await claim(database, 1, "b") == 2
         await partitions.hold(tx, 1, "a")
 

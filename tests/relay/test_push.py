@@ -159,10 +159,7 @@ async def test_of_several_processes_one_sends_what_any_of_them_commits(
     sending, other = (Members(RememberingBus(), ["notify"]) for _ in range(2))
     leading = asyncio.create_task(sending.run())
     async with pushing(world, sending), pushing(world, other) as beside:
-        for _ in range(200):
-            if sending.leads("notify"):
-                break
-            await asyncio.sleep(0.02)
+        await eventually(lambda: sending.leads("notify"))
         await asyncio.sleep(0.3)  # it has looked for what was left
         # Seen to fail (nobody sends it) with the signal taken out of Pusher.send, and while it was
         # due by the clock of who commits.

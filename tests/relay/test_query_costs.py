@@ -38,6 +38,7 @@ from relay.store.people import Account
 from relay.store.schema import metadata
 from tests.fakes.bus import RememberingBus
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.feed_people import FOLLOWING, member, published_post
 from tests.relay.http_people import paired_owner
@@ -111,7 +112,7 @@ async def test_a_batch_of_events_reads_only_the_doorbells_that_sent_it(world: Wo
     with noted(world) as run:
         bus.queue.put_nowait(message)
         running = asyncio.create_task(ingest.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await message.settled.wait()
         running.cancel()
         with suppress(asyncio.CancelledError):

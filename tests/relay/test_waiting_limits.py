@@ -15,6 +15,7 @@ from relay.notify.hub import MAX_STREAMS
 from relay.store import commands
 from relay.store.commands import MAX_STATEMENTS
 from relay.store.database import Transaction
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.http_people import Owner, account_of, paired_owner
 from tests.relay.http_world import DAY_MS, World, open_world
 from tests.relay.open_pages import is_hello, page_of
@@ -135,7 +136,7 @@ async def test_an_account_listens_a_bounded_number_of_times_at_once(world: World
     for one in streams:
         await one.aclose()
     heard = [asyncio.create_task(owner.get("/stream")) for _ in range(MAX_STREAMS)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not world.hub.is_full(account_id):  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.01)
     for task in heard:
