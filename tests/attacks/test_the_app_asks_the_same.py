@@ -52,6 +52,7 @@ from relay.request.published_requests import PublishedRequest
 from relay.web.app_server import BUNDLE
 from tests.fakes.owner_file import file_of
 from tests.flows.asked_home import Home, clip_of, home_in_browser
+from tests.flows.household import go
 from tests.flows.pushed_home import jpeg
 from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
 
@@ -77,6 +78,8 @@ class Traffic:
     """But for what a timer asks: a stream is never answered whole."""
 
     def hear(self, request: Request) -> None:
+        if request.url.startswith(OWNER_ORIGIN):
+            self.unanswered.add(request)  # a part of the app, which may ask the relay once it runs
         if request.url.startswith(RELAY_URL) and request.method != "OPTIONS":
             path = request.url.removeprefix(f"{RELAY_URL}/api/v1/")
             self.asked.append(f"{request.method} {path}")
@@ -187,7 +190,7 @@ def watch(page: Page) -> Traffic:
 async def go_to(home: Home, traffic: Traffic, address: str, *, waits_for: str = "h1") -> None:
     """Open a page as one who presses a link, and look at what it asks from then on."""
     traffic.take()
-    await home.page.evaluate("(to) => { location.hash = `#/${to}`; }", address)
+    await go(home.page, address)
     await home.page.wait_for_selector(waits_for)
     await traffic.settle()
 

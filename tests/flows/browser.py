@@ -154,6 +154,17 @@ async def pictured_on_failure(browser: Browser, folder: Path) -> AsyncIterator[N
         raise
 
 
+@asynccontextmanager
+async def loading(page: Page) -> AsyncIterator[None]:
+    """Do what makes a page load itself anew or another one; wait until that one's modules run.
+
+    What a test waits for may stand on the page before as well, and a press of a button whose
+    module isn't there yet does nothing, or sends its form as a browser does by itself.
+    """
+    async with page.expect_event("load"):
+        yield
+
+
 @dataclass(slots=True)
 class Person:
     """Somebody with a browser window of their own, and a passkey in it."""

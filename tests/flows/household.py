@@ -36,6 +36,20 @@ KEYS_OF_THIS_BROWSER = """async () => {
 }"""
 
 
+GO = """(to) => {
+  const before = location.hash;
+  location.hash = `#/${to}`;
+  if (location.hash === before) return;
+  document.querySelector("main h1")?.setAttribute("data-before", "");
+}"""
+
+
+async def go(page: Page, where: str) -> None:
+    """Go to a page of the app as by a link, until it is there: the one before stays meanwhile."""
+    await page.evaluate(GO, where)
+    await page.wait_for_selector("main h1:not([data-before])")
+
+
 @cache
 def app_server(bundle: Path) -> ASGIApp:
     """Return the server of the owner's app, which compresses each file once a process."""

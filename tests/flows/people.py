@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
-from tests.flows.browser import PATIENCE_MS
+from tests.flows.browser import PATIENCE_MS, loading
 from tests.story.door import Door
 from tests.story.officer import Agency
 from tests.story.register import pass_request
@@ -21,6 +21,8 @@ DOOR_NUMBER = "314159"
 OFFICER, COLLEAGUE = "Officer J. Alvarez", "Sergeant M. Ortiz"
 MODERATOR = "Ann Berg"
 CODE_SHOWN_S = 20.0
+TRIES = 120
+"""Of what is asked for twice a second or oftener until it is so; only failures take so many."""
 RING_FILL_S = 7.5
 """How long the doorbell films before a press has all its pre-roll."""
 
@@ -150,7 +152,7 @@ async def get_certified(page: Page, settings: Settings, officer: dict[str, objec
     """Have the agency certify the officer, tell the relay, and wait until that counts."""
     await certify(page, settings, officer)
     address = f"{settings.relay_url}/agency/officers/{officer['officer_id']}"
-    for _ in range(60):
+    for _ in range(TRIES):
         standing = await (await page.request.get(address)).json()
         if standing["certificate"] == "valid":
             return
@@ -227,7 +229,8 @@ def id_in(url: str) -> str:
 async def cosign(page: Page, settings: Settings, request_url: str) -> None:
     """Find a colleague's request on the start page, and sign it too."""
     await page.goto(f"{settings.relay_url}/agency")
-    await page.click(f"#to-cosign a[href$='{id_in(request_url)}']")
+    async with loading(page):
+        await page.click(f"#to-cosign a[href$='{id_in(request_url)}']")
     await page.click("#cosign")
     await expect(page.locator("#standing")).to_have_attribute("data-state", "moderation")
 
@@ -235,7 +238,7 @@ async def cosign(page: Page, settings: Settings, request_url: str) -> None:
 async def get_published(page: Page, settings: Settings) -> None:
     """Have the request of this page passed; reload until it stands in the register."""
     await pass_request(settings, id_in(page.url))
-    for _ in range(60):
+    for _ in range(TRIES):
         await page.reload()
         if await page.locator("#standing[data-state=open]").count():
             return
@@ -254,7 +257,8 @@ async def join_as_moderator(page: Page, settings: Settings, name: str = MODERATO
 async def sign_in(page: Page, settings: Settings, *, face: str = "/agency") -> None:
     """Sign in anew, as one has to after the clock was wound."""
     await page.goto(f"{settings.relay_url}{face}")
-    await page.click("#sign-in")
+    async with loading(page):
+        await page.click("#sign-in")
     await page.wait_for_selector("#sign-out")
 
 
@@ -336,7 +340,7 @@ async def release(home: Page) -> None:
 async def find_evidence(page: Page, settings: Settings) -> None:
     """Wait until a package lies in the list."""
     link = page.locator("main a[href^='/agency/evidence/']").first
-    for _ in range(40):
+    for _ in range(TRIES):
         await page.goto(f"{settings.relay_url}/agency/evidence")
         if await link.count():
             return

@@ -19,6 +19,7 @@ from playwright.async_api import BrowserContext, CDPSession, Page
 
 from relay.web.app_server import BUNDLE
 from tests.fakes.push_subscription import PushSubscription
+from tests.fakes.waiting import PATIENCE_S
 from tests.story.settings import REPOSITORY
 
 SHOWN = """async () => {
@@ -66,7 +67,7 @@ writeWorker(process.argv[1]);
 _copies: list[TemporaryDirectory[str]] = []
 
 
-async def until(page: Page, is_so: str, arg: object = None, within_s: float = 15) -> None:
+async def until(page: Page, is_so: str, arg: object = None, within_s: float = PATIENCE_S) -> None:
     """Evaluate until the outcome is true; unlike Playwright's own, this waits for promises."""
     end_s = time.monotonic() + within_s
     while not await page.evaluate(is_so, arg):

@@ -24,6 +24,7 @@ from firmware.protocol.live import PlayReply, PushText, RingPush
 from firmware.protocol.thumbnails import SealedThumbnail
 from relay.store import thumbnails
 from relay.store.schema import push_subscriptions
+from tests.fakes.waiting import PATIENCE_S
 from tests.flows.live_session import Visit, enrolled, visiting
 from tests.flows.phone import Phone, one_copy_of_the_app, until
 from tests.relay.http_world import OWNER_ORIGIN
@@ -167,7 +168,7 @@ async def shown(
     home: Home, is_so: Callable[[dict[str, Any]], bool] = lambda _: True
 ) -> dict[str, Any]:
     """Wait for a notification of which that is so."""
-    end_s = time.monotonic() + 12
+    end_s = time.monotonic() + PATIENCE_S
     while True:
         found = [one for one in await home.phone.shown() if is_so(one)]
         if found:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.flows.browser import sit_down
+from tests.flows.browser import loading, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
 from tests.flows.test_request_pages import relay_and_browser
@@ -23,15 +23,19 @@ async def test_a_moderator_joins_and_refuses_and_an_officer_appeals(tmp_path: Pa
         await page.goto(f"{RELAY_URL}/admin/join?invitation={await world.invite_admin()}")
         await page.fill("#name", "Mia Sund")
         await page.click("#add-passkey")
-        await page.click("#joined:not([hidden]) a")
-        await page.click("#queue a")
+        async with loading(page):
+            await page.click("#joined:not([hidden]) a")
+        async with loading(page):
+            await page.click("#queue a")
         await page.check("#category-pressure")
         await page.click("#guide-pressure summary")
         await page.fill("#reason", "It presses.")
         assert not await page.evaluate(WIDER_THAN_SCREEN)
-        await page.click("#refuse")
+        async with loading(page):
+            await page.click("#refuse")
         await expect(page.locator("#done")).to_be_visible()
-        await page.click("#sign-out")
+        async with loading(page):
+            await page.click("#sign-out")
         await page.click("#sign-in")
         await expect(page.locator("#empty")).to_be_visible()
 

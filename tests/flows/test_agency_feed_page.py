@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from tests.flows.browser import loading
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.test_request_pages import join, relay_and_browser
 from tests.relay.agency_feed import CELL, MAPS, public_posts
@@ -31,7 +32,8 @@ async def test_officers_post_and_an_approver_has_danger_shown_at_once(tmp_path: 
         await expect(page.locator("#status")).to_contain_text("take out what asks for witnesses")
 
         await page.fill("#text", TEXT)
-        await page.click("#sign")
+        async with loading(page):
+            await page.click("#sign")
         await expect(page.locator("#own-posts [data-state]")).to_have_text("waits for a moderator")
         assert await public_posts(world) == []
 
@@ -52,3 +54,18 @@ async def test_officers_post_and_an_approver_has_danger_shown_at_once(tmp_path: 
         refused = "Failed to load resource"  # the first text, which the relay refused
         faults = [one for one in (*berg.faults, *dahl.faults) if refused not in one]
         assert faults == []
+
+
+async def test_a_form_that_its_program_sends_has_no_button_before_that_is_there(
+    tmp_path: Path,
+) -> None:
+    """Seen to send itself as a browser does: what was written stood in the page's address."""
+    async with relay_and_browser(tmp_path, maps=MAPS) as (world, browser):
+        page = (await join(world, browser, "Officer Berg")).page
+        await page.route("**/agency_feed*", lambda route: route.abort())
+        await page.goto(PAGE)
+        await expect(page.locator("#text")).to_be_visible()
+        await expect(page.locator("#sign")).to_be_hidden()
+        await page.unroute("**/agency_feed*")
+        await page.reload()
+        await expect(page.locator("#sign")).to_be_visible()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from firmware.consent.facts import Refusal
 from firmware.protocol.decisions import OwnerSettings, Preferences
@@ -28,7 +28,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.owner_file import file_of
 from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.household import KEYS_OF_THIS_BROWSER, PICTURES_SHOWN, set_state
+from tests.flows.household import KEYS_OF_THIS_BROWSER, PICTURES_SHOWN, go, set_state
 from tests.flows.live_session import enrolled, visiting
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world
 
@@ -68,12 +68,6 @@ TYPED = "typed before"
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as world:
         yield world
-
-
-async def go(page: Page, where: str) -> None:
-    """Go to a page as by a link."""
-    await page.evaluate("(to) => { location.hash = `#/${to}`; }", where)
-    await page.wait_for_selector("main h1")
 
 
 async def test_each_page_says_since_when_the_doorbell_is_away_and_loses_nothing_typed(

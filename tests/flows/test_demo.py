@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, loading
 from tests.flows.demo import ALONE, Demo, refusal_of
 from tests.flows.people import fill_in_request
 from tests.story.children import Children
@@ -174,11 +174,13 @@ async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_asks(
         await until_it_says(page, f"{relay}/agency", "#no-certificate[data-state=waiting]")
         await until_it_says(page, f"{relay}/town", "#waiting tr[data-kind=officer]")
         for _ in range(3):
-            await page.click("#wind button[value=day]")
+            async with loading(page):
+                await page.click("#wind button[value=day]")
         await expect(page.locator("#waiting tr[data-kind=officer]")).to_have_count(0)
         await page.goto(f"{relay}/agency")
         await page.check("#demo-passkey")
-        await page.click("#sign-in")
+        async with loading(page):
+            await page.click("#sign-in")
         await page.wait_for_selector("#sign-out")
         await page.goto(f"{relay}/agency/requests/new")
         await fill_in_request(page)
@@ -187,7 +189,8 @@ async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_asks(
         asked = page.url
         await until_it_says(page, asked, "#standing[data-state=passed]")  # co-signed, and read
         await page.goto(f"{relay}/town")
-        await page.click("#wind button[value=batch]")
+        async with loading(page):
+            await page.click("#wind button[value=batch]")
         await until_it_says(page, asked, "#standing[data-state=open]")
 
 

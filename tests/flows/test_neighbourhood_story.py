@@ -22,12 +22,11 @@ from relay.heatmap.publication import LEAST_HOUSEHOLDS
 from relay.map.address_counts import AddressCounts
 from tests.fakes.sequenced_entries import place_entries
 from tests.fakes.town_clock import WindingClock
-from tests.flows.browser import Person, pictured_on_failure, sit_down
-from tests.flows.household import PHONE, app_browser, pair
+from tests.flows.browser import Person, loading, pictured_on_failure, sit_down
+from tests.flows.household import PHONE, app_browser, go, pair
 from tests.flows.test_neighbours_page import (
     TEXT,
     answer_until_pictures,
-    go,
     join_district,
     picture_file,
     send,
@@ -75,7 +74,8 @@ class Neighbourhood:
         await person.page.goto(f"{RELAY_URL}/admin/join?invitation={invitation}")
         await person.page.fill("#name", "Mia Sund")
         await person.page.click("#add-passkey")
-        await person.page.click("#joined:not([hidden]) a")
+        async with loading(person.page):
+            await person.page.click("#joined:not([hidden]) a")
         return person
 
 
@@ -125,7 +125,8 @@ async def write_post(world: World, page: Page) -> None:
 async def let_through(page: Page) -> None:
     """Read the post with its picture, and publish it."""
     await page.goto(f"{RELAY_URL}/admin/feed")
-    await page.click("#queue a")
+    async with loading(page):
+        await page.click("#queue a")
     await expect(page.locator("#text")).to_have_text(TEXT)
     await expect(page.locator("main img")).to_have_count(1)
     await page.click("#publish")
@@ -228,8 +229,10 @@ async def pass_on(page: Page) -> None:
 async def say_what_came_of_it(page: Page) -> None:
     """Sign in anew, follow the line of what is due, and file the outcome."""
     await page.goto(f"{RELAY_URL}/agency")
-    await page.click("#sign-in")
-    await page.click("[data-duty=outcome] a")
+    async with loading(page):
+        await page.click("#sign-in")
+    async with loading(page):
+        await page.click("[data-duty=outcome] a")
     await page.check('[value="not_used"]')
     await page.click("#file")
     await state_of(page, "filed")

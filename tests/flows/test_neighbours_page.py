@@ -19,7 +19,7 @@ from relay.store import feed
 from relay.store.feed import PostRow
 from relay.store.schema import feed_members, feed_pictures, feed_pushes
 from tests.flows.browser import IN_ONE_BROWSER, sit_down
-from tests.flows.household import PICTURES_SHOWN, WITHOUT_WORKER, app_browser
+from tests.flows.household import PICTURES_SHOWN, WITHOUT_WORKER, app_browser, go
 from tests.flows.live_session import visiting
 from tests.flows.page_quality import Inspector
 from tests.flows.test_pages_quality import load_from_bundle
@@ -80,10 +80,6 @@ async def joined(folder: Path) -> AsyncIterator[tuple[World, Page]]:
         await page.click("#add-passkey")
         await page.wait_for_url(lambda url: "#/join" not in url)
         yield world, page
-
-
-async def go(page: Page, name: str) -> None:
-    await page.evaluate("(hash) => { location.hash = hash; }", f"#/{name}")
 
 
 async def join_district(page: Page) -> None:

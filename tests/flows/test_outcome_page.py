@@ -11,6 +11,7 @@ from playwright.async_api import expect
 from firmware.protocol.custody import OutcomeLeaf
 from firmware.protocol.outcomes import parse_outcome
 from tests.fakes.record import recorded
+from tests.flows.browser import loading
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.test_request_pages import join, relay_and_browser, state_of, write
 from tests.relay.http_world import RELAY_URL
@@ -37,7 +38,8 @@ async def test_an_officer_closes_a_request_as_resolved(tmp_path: Path) -> None:
         page = berg.page
         page.on("dialog", lambda dialog: dialog.accept())
         await page.goto(request_url)
-        await page.click("#to-outcome")
+        async with loading(page):
+            await page.click("#to-outcome")
         await state_of(page, "open")
         assert not await page.evaluate(WIDER_THAN_SCREEN)
         await page.check('[value="not_used"]')

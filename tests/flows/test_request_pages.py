@@ -18,7 +18,7 @@ from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.requests import OfficerRole
 from relay.agency.keys import OfficerFile, certify
 from relay.map.map_data import MapData
-from tests.flows.browser import Person, chromium, pictured_on_failure, sit_down
+from tests.flows.browser import Person, chromium, loading, pictured_on_failure, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
 from tests.flows.people import choose_cell
@@ -113,7 +113,8 @@ async def test_a_request_is_written_co_signed_published_renewed_and_withdrawn(
         await expect(berg.page.locator("#cosign")).to_have_count(0)
 
         await dahl.page.goto(f"{RELAY_URL}/agency")
-        await dahl.page.click("#to-cosign a")
+        async with loading(dahl.page):
+            await dahl.page.click("#to-cosign a")
         await expect(dahl.page.locator("main")).to_contain_text("A bicycle was taken.")
         assert not await dahl.page.evaluate(WIDER_THAN_SCREEN)
         await dahl.page.click("#cosign")
@@ -127,7 +128,8 @@ async def test_a_request_is_written_co_signed_published_renewed_and_withdrawn(
         await berg.page.reload()
         await state_of(berg.page, "open")
 
-        await berg.page.click("#renew")
+        async with loading(berg.page):
+            await berg.page.click("#renew")
         await berg.page.select_option("#cosigner", index=1)
         await berg.page.click("#publish")
         await berg.page.wait_for_url(lambda url: row.id not in url)

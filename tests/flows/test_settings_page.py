@@ -52,6 +52,7 @@ from tests.fakes.waiting import in_time
 from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
 from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.flows.household import go
 from tests.relay.http_people import Owner
 from tests.relay.http_world import DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
 
@@ -107,7 +108,7 @@ async def open_settings(page: Page, where: str = "police/{device}/asking") -> No
     href = await page.locator("#to-asking").get_attribute("href")
     assert href is not None
     device = href.split("/")[3]
-    await page.goto(f"{OWNER_ORIGIN}/#/settings/{where.format(device=device)}")
+    await go(page, f"settings/{where.format(device=device)}")
     await page.wait_for_selector(".back")
 
 

@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.flows.browser import Person, chromium, pictured_on_failure, sit_down, unpaired_town
+from tests.flows.browser import (
+    Person,
+    chromium,
+    loading,
+    pictured_on_failure,
+    sit_down,
+    unpaired_town,
+)
 from tests.flows.people import (
     COLLEAGUE,
     OFFICER,
+    TRIES,
     add_officer_passkey,
     certify,
     confirm,
@@ -99,7 +107,7 @@ async def agree(officer: Page, colleague: Page, sceptic: Page, settings: Setting
 
 async def waits(page: Page, settings: Settings, kind: str, count: int) -> None:
     """See on the town's page that so many of this kind wait; witnesses see entries in seconds."""
-    for _ in range(40):
+    for _ in range(TRIES):
         await page.goto(f"{settings.relay_url}/town")
         if await page.locator(f"#waiting tr[data-kind={kind}]").count() == count:
             return
@@ -110,13 +118,14 @@ async def waits(page: Page, settings: Settings, kind: str, count: int) -> None:
 async def moderate(page: Page, settings: Settings, case_number: str) -> None:
     await join_as_moderator(page, settings)
     await page.goto(f"{settings.relay_url}/admin")
-    await page.click(f"#queue a:has-text('{case_number}')")
+    async with loading(page):
+        await page.click(f"#queue a:has-text('{case_number}')")
     await page.click("#pass")
     await page.wait_for_url("**/admin/requests?done=passed")
 
 
 async def stands(page: Page, state: str) -> None:
-    for _ in range(40):
+    for _ in range(TRIES):
         await page.reload()
         if await page.locator(f"#standing[data-state={state}]").count():
             return
@@ -133,7 +142,8 @@ async def take_evidence(officer: Page, sceptic: Page, settings: Settings) -> Non
         for _ in range(8):
             await officer.goto(f"{settings.relay_url}/agency/evidence")
             if await link.count():
-                await link.click()
+                async with loading(officer):
+                    await link.click()
                 async with opened_offline(officer, settings) as desk:
                     await expect(desk.locator('[data-result="fails"]')).to_have_count(0)
                 return
@@ -159,7 +169,7 @@ async def figures(page: Page, settings: Settings) -> dict[str, int]:
 async def changed(page: Page, settings: Settings, before: dict[str, int]) -> None:
     """See that all of it is public now: one request, one download, one outcome."""
     wanted = {**before, "requests": 1, "downloads": 1, "outcomes.used": 1}
-    for _ in range(40):
+    for _ in range(TRIES):
         now = await figures(page, settings)
         if all(now[name] == wanted[name] for name in ("requests", "downloads", "outcomes.used")):
             break

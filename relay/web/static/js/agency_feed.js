@@ -103,6 +103,7 @@ function prepareHour(filled) {
 
 if (form !== null) {
   prepareHour(form);
+  button?.removeAttribute("hidden");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     guarded(button, () => handIn(form));

@@ -63,6 +63,7 @@ async function file(filled) {
   location.reload();
 }
 
+button?.removeAttribute("hidden");
 form?.addEventListener("submit", (event) => {
   event.preventDefault();
   guarded(button, () => file(form));

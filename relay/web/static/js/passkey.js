@@ -33,6 +33,7 @@ signIn?.addEventListener("click", () =>
   }),
 );
 
+document.getElementById("add-passkey")?.removeAttribute("hidden");
 join?.addEventListener("submit", (event) => {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement | null} */ (document.getElementById("add-passkey"));

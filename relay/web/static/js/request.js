@@ -67,7 +67,6 @@ function openArea(place, changed) {
 
 function openForm() {
   prepareWindow(form);
-  button.hidden = false;
   form.noValidate = true; // what is wrong is said beside the field, all at once
   const checks = new Checks(form);
   const saving = new DraftAutosave(form);
@@ -106,6 +105,7 @@ function openRenewal(old) {
 }
 
 const handIn = renewed === null ? openForm() : openRenewal(renewed);
+button.hidden = false;
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   void guarded(button, async () => {
