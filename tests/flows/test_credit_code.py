@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Paired
@@ -59,7 +60,7 @@ async def test_a_code_waits_in_the_browser_until_30_days_are_over(home: Home) ->
     await tell_paired(home, days_ago=29)
     await page.goto(f"{OWNER_ORIGIN}/#/credits")
     await hand_in(home, CODE.lower())
-    assert CODE in await page.inner_text("#credit-waits")
+    await expect(page.locator("#credit-waits")).to_contain_text(CODE)
     assert await counted(home) == 0
     home.world.clock.advance(DAY_MS / 1000)
     await page.evaluate(A_DAY_LATER)
@@ -81,11 +82,11 @@ async def test_a_code_counts_at_once_and_is_then_forgotten(home: Home) -> None:
     await page.click("#settings-credits")
     await hand_in(home, CODE)
     await page.wait_for_selector("#credit-counted")
-    assert await page.query_selector("#credit-waits") is None
+    await expect(page.locator("#credit-waits")).to_have_count(0)
     assert await counted(home) == 1
     await hand_in(home, CODE)
-    assert "yours has counted" in await page.inner_text("#credit-refused")
-    assert await page.query_selector("#credit-waits") is None
+    await expect(page.locator("#credit-refused")).to_contain_text("yours has counted")
+    await expect(page.locator("#credit-waits")).to_have_count(0)
     home.person.faults.clear()  # the browser names each refusal
 
 
@@ -96,7 +97,7 @@ async def test_a_wrong_code_is_refused_in_words_and_a_waiting_one_can_be_forgott
     await page.goto(f"{OWNER_ORIGIN}/#/start")
     await page.click("#credit-fold summary")
     await hand_in(home, "NOBODYS")
-    assert "No campaign has this code" in await page.inner_text("#credit-refused")
+    await expect(page.locator("#credit-refused")).to_contain_text("No campaign has this code")
     await hand_in(home, CODE)
     await page.click("#credit-waits button")
     await page.wait_for_selector("#credit-waits", state="detached")

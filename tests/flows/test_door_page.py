@@ -9,7 +9,7 @@ from playwright.async_api import Request, expect
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.events import Motion, Pressed
 from tests.flows.asked_home import home_in_browser, set_time
-from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
+from tests.flows.camera import STYLED, TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.household import PHONE, pair_another
 from tests.flows.pushed_home import jpeg
 from tests.relay.http_world import OWNER_ORIGIN, open_world
@@ -58,8 +58,10 @@ async def test_the_last_picture_lies_across_the_page_with_its_age(tmp_path: Path
         picture = page.locator(".frame img")
         await expect(picture).to_be_visible()
         await expect(page.locator(".frame-age")).to_have_text("20 minutes ago")
+        await page.evaluate(STYLED)
         (frame,) = await page.evaluate(BOXES, ".frame")
         assert (frame["x"], frame["width"]) == (0, 360)
+        await expect(page.locator("[data-testid=event-pressed] time")).to_have_count(3)
         times = await page.locator("[data-testid=event-pressed] time").all_inner_texts()
         assert [len(text) for text in times] == [len("14:33:55")] * 2 + [len("14:13")]
         assert await page.evaluate(WIDER_THAN_SCREEN) == []

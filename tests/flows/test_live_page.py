@@ -35,6 +35,8 @@ from tests.relay.http_world import OWNER_ORIGIN
 pytestmark = list(IN_ONE_BROWSER)
 
 LOUD = 1000
+ASKED_AFTER_S = 6.0
+"""A busy machine sees the first pictures before it."""
 
 
 async def see(at: Visit) -> None:
@@ -226,12 +228,14 @@ async def test_the_first_page_says_who_watches_and_from_where_it_works(tmp_path:
 
 
 async def test_asks_whether_one_is_still_there_and_goes_on(tmp_path: Path) -> None:
-    async with visiting(tmp_path, session_s=61.5) as at:
+    async with visiting(tmp_path, session_s=ASKED_AFTER_S + 60) as at:
         await see(at)
         await expect(at.page.locator("#live-watching ~ *")).to_have_count(0)
         await at.page.click("#live-renew")
         await expect(at.page.locator("#live-renew")).to_have_count(0)
-        await expect(at.page.locator("#live-renew")).to_be_visible()  # 61 s anew, and asked again
+        await expect(
+            at.page.locator("#live-renew")
+        ).to_be_visible()  # as long anew, and asked again
 
 
 async def test_says_that_its_time_is_over_and_connects_again(tmp_path: Path) -> None:
@@ -250,9 +254,9 @@ async def test_a_line_that_breaks_is_tried_again_by_itself(tmp_path: Path) -> No
         await see(at)
         unplug(at)
         state = at.page.locator("#live-state")
-        await expect(state).to_contain_text("Waiting for the line to come back", timeout=20_000)
-        await expect(state).to_contain_text("Trying again", timeout=40_000)
-        await expect(state).to_have_text("Live", timeout=20_000)
+        await expect(state).to_contain_text("Waiting for the line to come back", timeout=60_000)
+        await expect(state).to_contain_text("Trying again", timeout=60_000)
+        await expect(state).to_have_text("Live", timeout=60_000)
 
 
 def unplug(at: Visit) -> None:
@@ -353,7 +357,7 @@ async def test_the_door_is_heard_only_after_a_press_of_listen(tmp_path: Path) ->
         humming = asyncio.create_task(sound.hum(), name="hum")
         await at.page.click("#listen")
         await eventually(lambda: sound.microphone.has_readers)
-        assert not await at.page.evaluate(is_muted)
+        await at.page.wait_for_function(f"!{is_muted}")
         await at.page.click("#listen")
         await eventually(lambda: not sound.microphone.has_readers)
         humming.cancel()

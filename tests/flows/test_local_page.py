@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 from firmware.local_page.texts import LANGUAGES
 from firmware.local_page.views import SettingsView
 from tests.fakes.local_page import DIGEST, NUMBER, OTHERS, asking
+from tests.fakes.waiting import eventually
 from tests.flows.asking_doors import (
     GRANTS,
     KNOCKS,
@@ -149,7 +150,7 @@ async def test_what_cannot_be_given_offers_no_release(home: AtHome) -> None:
     await expect(home.page.locator("main")).to_contain_text("Choose again in the owner's app")
     await expect(home.page.locator("form[action^='/confirm/']")).to_have_count(0)
     await home.page.click(".choice button")
-    assert home.bell.told == [f"refuse {DIGEST}"]
+    await eventually(lambda: home.bell.told == [f"refuse {DIGEST}"])
 
 
 async def test_a_refusal_says_why(home: AtHome) -> None:

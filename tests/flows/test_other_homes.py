@@ -16,6 +16,7 @@ from playwright.async_api import Request, expect
 from relay.web.app_server import build_app_server
 from tests.flows.asked_home import Home, a_home
 from tests.flows.browser import chromium, pictured_on_failure
+from tests.flows.phone import IS_INSTALLED, until
 from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World, open_world
 
@@ -158,6 +159,7 @@ async def test_turning_notifications_on_says_first_where_they_end(tmp_path: Path
         await page.evaluate(TURN_ON, RELAY_URL)
         await homes.open(join_link(await homes.other.invite_owner(), B_URL))
         await homes.join()
+        await until(page, IS_INSTALLED)  # else the page says so, after a while
         await homes.open("#/settings/notifications")
         await expect(page.get_by_test_id("push-state")).to_have_text("Off in this browser")
         await expect(page.locator("#push-elsewhere")).to_contain_text("They are on for")

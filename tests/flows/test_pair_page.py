@@ -81,7 +81,7 @@ class AtThePage:
 
 async def eventually_told(world: World, device: str) -> None:
     """Wait until the relay tells a doorbell something."""
-    await eventually(lambda: any(c.device == device for c in world.bus.commands.values()), 10)
+    await eventually(lambda: any(c.device == device for c in world.bus.commands.values()))
 
 
 @asynccontextmanager
@@ -189,16 +189,20 @@ async def test_a_wrong_word_ends_both_sides_and_a_second_one_the_day(tmp_path: P
 async def test_nothing_is_revealed_before_a_doorbell_has_answered(tmp_path: Path) -> None:
     """Not even to a relay that says "paired". Seen to fail with the reveal posted at the begin."""
 
+    looks = 0
+
     async def hasty(route: Route) -> None:
+        nonlocal looks
         if route.request.method != "GET":
             await route.continue_()
             return
         answer = {"state": "paired", "answers": []}
         await route.fulfill(json=answer, headers={"Access-Control-Allow-Origin": OWNER_ORIGIN})
+        looks += 1
 
     async with at_the_page(tmp_path) as at:
         await at.page.route("**/api/v1/pairings/*", hasty)
-        await at.page.wait_for_timeout(2500)  # two looks
+        await eventually(lambda: looks >= 3)  # so the app has acted on two
         assert await at.page.locator("#pair-qr").count() == 1
         assert not any(sent.endswith("/reveal") for sent in at.sent)
         assert await at.page.locator("#paired").count() == 0

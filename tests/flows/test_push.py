@@ -18,11 +18,11 @@ from firmware.protocol.live import (
 )
 from relay.store import push
 from relay.store.schema import push_subscriptions
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.phone import until
-from tests.flows.pushed_home import HAS_NO_BOOK, at_home, endpoints, jpeg, now_ms, shown
+from tests.flows.pushed_home import HAS_NO_BOOK, Home, at_home, endpoints, jpeg, now_ms, shown
 from tests.relay.http_world import OWNER_ORIGIN
 
 pytestmark = list(IN_ONE_BROWSER)
@@ -90,11 +90,20 @@ async def test_signing_out_ends_them_too(tmp_path: Path) -> None:
         await home.at.page.click("#sign-out")
         await eventually(lambda: home.enrolled().push is None)
         await until(home.at.page, HAS_NO_BOOK)
+        await eventually_no_endpoint(home)
         event = await home.ring()
         await home.phone.deliver(home.text(event))
         await asyncio.sleep(0.5)
         assert await home.phone.shown() == []
-        assert await endpoints(home) == {}
+
+
+async def eventually_no_endpoint(home: Home) -> None:
+    """Wait until the relay has no address to send to."""
+    for _ in range(round(PATIENCE_S * 10)):
+        if await endpoints(home) == {}:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(await endpoints(home))
 
 
 async def test_a_browser_that_isnt_let_in_is_told_to_be_let_in_first(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The owner's app, installed: in Chromium, without a network, and when there is a newer one."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from firmware.protocol.events import Pressed
 from relay.web.app_server import build_app_server
-from tests.flows.browser import chromium
+from tests.flows.browser import PATIENCE_MS, chromium
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.live_session import Visit, visiting
 from tests.flows.phone import IS_INSTALLED, copy_of_the_app, list_anew, until
@@ -27,6 +26,15 @@ SIZE_OF = """async (src) => {
   await image.decode();
   return image.naturalWidth;
 }"""
+KEEPS_ONLY = """(kind) => new Promise((resolve) => {
+  indexedDB.open("doorward").onsuccess = ({ target: { result } }) => {
+    const all = result.transaction("keys").objectStore("keys").getAllKeys();
+    all.onsuccess = () => {
+      const kinds = new Set(all.result.map((key) => key.split(":")[0]));
+      resolve(kinds.size === 1 && kinds.has(kind));
+    };
+  };
+})"""
 IS_NEWER = "() => getComputedStyle(document.body).getPropertyValue('--newer') === 'yes'"
 BECOMES = """async () => {
   const { installing } = await navigator.serviceWorker.register("./sw.js", { type: "module" });
@@ -89,16 +97,7 @@ async def test_what_it_knew_is_forgotten_with_signing_out(tmp_path: Path) -> Non
         await at.page.wait_for_selector("[data-testid=event-pressed]")
         await at.page.click("#sign-out")
         await expect(at.page.locator("#sign-in")).to_be_visible()
-        await asyncio.sleep(0.5)
-        kept = await at.page.evaluate(
-            """() => new Promise((resolve) => {
-                 indexedDB.open("doorward").onsuccess = ({ target: { result } }) => {
-                   const all = result.transaction("keys").objectStore("keys").getAllKeys();
-                   all.onsuccess = () => resolve(all.result.map((key) => key.split(":")[0]));
-                 };
-               })"""
-        )
-        assert sorted(set(kept)) == ["browser"]  # the keys that can't be read out
+        await until(at.page, KEEPS_ONLY, "browser")  # the keys that can't be read out
 
 
 async def test_a_newer_version_waits_until_the_owner_asks_for_it(tmp_path: Path) -> None:
@@ -112,7 +111,7 @@ async def test_a_newer_version_waits_until_the_owner_asks_for_it(tmp_path: Path)
             "() => navigator.serviceWorker.getRegistration().then((r) => r.update())"
         )
         await expect(page.locator("#take-newer")).to_be_visible()
-        await page.reload()  # still the version that was opened
+        await page.reload(wait_until="load")  # still the version that was opened
         assert not await page.evaluate(IS_NEWER)
         another = await page.context.new_page()
         await another.goto(f"{origin}/#/")
@@ -148,7 +147,7 @@ async def served(bundle: Path) -> AsyncIterator[tuple[Page, str]]:
         ) as browser,
     ):
         page = await (await browser.new_context(locale="en-GB")).new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         await page.goto(f"{OWNER_ORIGIN}/#/")
         key, config = (
             f"doorward.relay.{RELAY_URL}",

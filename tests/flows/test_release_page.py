@@ -27,6 +27,7 @@ from firmware.protocol.notes import (
 from relay.request.published_requests import PublishedRequest
 from relay.store import fleet
 from tests.fakes.local_page import DIGEST, NUMBER
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.flows.asked_home import (
     DOOR_PAGE,
     Home,
@@ -302,7 +303,7 @@ async def test_no_takes_two_touches_and_giving_three_recordings_at_most_ten(worl
         await at_door.fill("[name=door_number]", NUMBER)
         await at_door.click("form button")  # it belongs to the number
         await at_door.click("form[action^='/confirm/'] button")
-        assert bell.told == [f"confirm {DIGEST}"]
+        await eventually(lambda: bell.told == [f"confirm {DIGEST}"])
         assert await touches(page) + 1 <= 10  # and the last one, at the door
 
 
@@ -472,7 +473,7 @@ async def test_a_clip_that_is_told_anew_while_the_owner_reads_must_be_chosen_aga
         await home.page.check("[data-testid=choose-clip]")
         right_ms = told.started_ms + 1_000
         await home.record(msgspec.structs.replace(told, started_ms=right_ms))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not await home.page.inner_text("#announcer"):
                 await world.tell(home.device, Pressed())  # announced, so the page has heard both
                 await asyncio.sleep(0.2)

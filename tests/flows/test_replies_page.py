@@ -69,7 +69,7 @@ async def test_the_microphone_is_given_back_after_five_seconds_at_the_latest(
 ) -> None:
     async with at_the_page(tmp_path) as (_, _sound, page):
         await page.click("#record")
-        await expect(page.locator("#listen-again")).to_be_visible(timeout=15_000)
+        await expect(page.locator("#listen-again")).to_be_visible()
         length = await page.evaluate(
             """async () => {
               const audio = document.querySelector("#listen-again");
@@ -151,7 +151,7 @@ async def test_a_full_list_offers_nothing_more(tmp_path: Path) -> None:
 async def test_a_doorbell_that_goes_away_is_said_and_can_be_asked_again(tmp_path: Path) -> None:
     async with at_the_page(tmp_path, kept=1) as (at, _sound, page):
         await at.here.live.aclose()
-        await expect(page.locator("#replies-again")).to_be_visible(timeout=15_000)
+        await expect(page.locator("#replies-again")).to_be_visible()
         await page.click("#replies-again")
 
         await expect(page.get_by_test_id("kept")).to_have_count(1)
@@ -162,7 +162,7 @@ async def test_leaving_the_page_ends_the_session(tmp_path: Path) -> None:
         assert at.here.live.sessions == 1
         await page.goto(f"{OWNER_ORIGIN}/#/settings/people")
 
-        await eventually(lambda: at.here.live.sessions == 0, 15)
+        await eventually(lambda: at.here.live.sessions == 0)
         assert at.here.live.watchers == ()
 
 

@@ -51,7 +51,7 @@ from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
 from tests.flows.browser import IN_ONE_BROWSER
-from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.flows.camera import STYLED, WIDER_THAN_SCREEN
 from tests.flows.household import go
 from tests.relay.http_people import Owner
 from tests.relay.http_world import DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
@@ -237,6 +237,7 @@ async def test_a_mask_is_drawn_by_a_finger_too(world: World) -> None:
         await home.page.click("#add-shape")
         corner = home.page.locator("[data-corner='0-0']")
         await corner.scroll_into_view_if_needed()
+        await home.page.evaluate(STYLED)
         stage = await home.page.locator(".mask-stage svg").bounding_box()
         assert stage is not None
         at = (stage["x"] + stage["width"] * 0.35, stage["y"] + stage["height"] * 0.35)
@@ -604,6 +605,7 @@ async def test_a_link_past_the_lock_is_asked_of_the_doorbell_and_shown(world: Wo
         assert await home.page.locator("#open-door-link").count() == 0  # nobody asked here
         await home.page.click("#want-door-link")
         await expect(home.page.locator("#door-link")).to_contain_text("in a moment")
+        assert len(orders) == 2
         sealed = json.loads(orders[1])["sealed"]
         opened = open_sealed(home.keys.sealing_private_key, unb64u(sealed), ORDER_SEAL_INFO)
         assert '"want_door_link"' in json.loads(opened)["text"]

@@ -207,7 +207,7 @@ async def both_phones_save_at_once(home: House, one: Page, other: Page) -> None:
         await expect(page.locator("#in-force-since")).to_be_visible()
         await page.select_option("#setting-keep-days", days)
     await asyncio.gather(one.click("#save-settings"), other.click("#save-settings"))
-    await eventually(lambda: len(home.rig.settings) == 2, 10)
+    await eventually(lambda: len(home.rig.settings) == 2)
     for page in (one, other):
         await page.wait_for_selector("#settings-saved, #settings-conflict")
     has_lost = await one.locator("#settings-conflict").count() == 1

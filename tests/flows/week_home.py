@@ -225,7 +225,7 @@ class House:
         assert signed is not None
         assert known is not None
         await self.tell(PairingAnswered(pairing_id=known.code.pairing_id, signed=signed))
-        await eventually(lambda: self.bell.reveal(self.ms) is not None, 10)
+        await eventually(lambda: self.bell.reveal(self.ms) is not None)
 
     async def press_service(self) -> None:
         """Press the service button once more: the doorbell has an owner now."""
@@ -246,7 +246,7 @@ class House:
 
     async def waits(self) -> Judged:
         """Return the one decision that waits at the doorbell's own page."""
-        await eventually(lambda: len(self.desk.waiting()) == 1, 10)
+        await eventually(lambda: len(self.desk.waiting()) == 1)
         return self.desk.waiting()[0].checked
 
     async def confirm(self) -> Judged:
