@@ -71,6 +71,7 @@ async def open_check(bell: FilmingDoorbell, page: Page, address: str) -> None:
     await page.goto(f"{address}/check")
     if bell.checked.window.digits is None:
         await page.click("form[action='/check/begin'] button")
+    await page.wait_for_selector("[name=digits]")
     digits = bell.checked.window.digits
     assert digits is not None
     await page.fill("[name=digits]", digits)

@@ -30,7 +30,7 @@ PLAYS = """async (video) => {
   video.muted = true;
   await video.play();
   const begun = performance.now();
-  while (video.currentTime < 0.5 && performance.now() - begun < 10000)
+  while (video.currentTime < 0.5 && performance.now() - begun < 60000)
     await new Promise((resolve) => setTimeout(resolve, 50));
   return { at: video.currentTime, width: video.videoWidth };
 }"""

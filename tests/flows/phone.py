@@ -19,7 +19,7 @@ from playwright.async_api import BrowserContext, CDPSession, Page
 
 from relay.web.app_server import BUNDLE
 from tests.fakes.push_subscription import PushSubscription
-from tests.fakes.waiting import PATIENCE_S
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.story.settings import REPOSITORY
 
 SHOWN = """async () => {
@@ -129,7 +129,7 @@ class Phone:
     async def wait_until_installed(self) -> None:
         """Wait until the app's service worker runs."""
         await until(self.page, IS_INSTALLED)
-        assert self.registration_id
+        await eventually(lambda: self.registration_id)
 
     async def block(self) -> None:
         """Have the phone's owner block notifications of this app."""

@@ -41,7 +41,7 @@ LIVE_FRAMES = 60
 FRAMES_SHOWN = """async (wanted) => {
   const video = document.querySelector("video#live");
   const begun = performance.now();
-  while (performance.now() - begun < 15000) {
+  while (performance.now() - begun < 60000) {
     const shown = video.getVideoPlaybackQuality().totalVideoFrames;
     if (shown >= wanted) return { shown, width: video.videoWidth };
     await new Promise((resolve) => setTimeout(resolve, 100));

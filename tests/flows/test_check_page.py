@@ -82,7 +82,7 @@ async def test_it_is_gone_through_by_keyboard(door: AtTheDoor) -> None:
     await door.page.keyboard.press("Enter")
     await door.is_marked("level", "pass")
 
-    assert await door.page.evaluate("document.activeElement.value") == "yes"
+    await expect(door.page.locator("#check-level [value=yes]")).to_be_focused()
 
 
 async def test_a_second_browser_is_told_that_the_first_has_it(door: AtTheDoor) -> None:

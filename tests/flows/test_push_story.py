@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.push_service import run_push_service
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.flows.browser import chromium, pictured_on_failure, sit_down, unpaired_town
 from tests.flows.people import join_as_owner, pair
 from tests.flows.phone import Phone
@@ -22,7 +22,7 @@ ENCRYPTED_BYTES = 16 + 4 + 1 + 65 + 1200 + 1 + 16
 
 async def shown_titles(phone: Phone, title: str) -> dict:
     """Wait for a notification of this title that has its picture."""
-    end_s = time.monotonic() + 15
+    end_s = time.monotonic() + PATIENCE_S
     while True:
         for one in await phone.shown():
             if one["title"].startswith(title) and one["image"]:
@@ -42,14 +42,14 @@ async def test_a_ring_reaches_a_phone_with_its_picture_and_is_answered(tmp_path:
             phone = await Phone.of(owner.page, settings.app_url, endpoint=service.endpoint())
             await join_as_owner(owner.page, settings)
             await pair(owner.page, home.page, door, settings)
+            await phone.wait_until_installed()
             await owner.page.goto(f"{settings.app_url}/#/settings/notifications")
             await owner.page.click("#push-save")
             await owner.page.wait_for_selector("#push-said")
-            await phone.wait_until_installed()
             await owner.page.goto("about:blank")
 
             await door.ring()
-            await eventually(lambda: bool(service.sent), within_s=10)
+            await eventually(lambda: bool(service.sent))
             (sent,) = service.sent
             assert sent.headers["content-encoding"] == "aes128gcm"
             assert len(sent.body) == ENCRYPTED_BYTES
