@@ -78,6 +78,7 @@ async def test_an_installer_goes_through_all_of_it_and_prints_one_page(door: AtT
 
 async def test_it_is_gone_through_by_keyboard(door: AtTheDoor) -> None:
     await open_check(door.bell, door.page, door.address)
+    await door.page.wait_for_load_state()  # with its program
     await door.page.locator("#check-level [value=yes]").focus()
     await door.page.keyboard.press("Enter")
     await door.is_marked("level", "pass")
