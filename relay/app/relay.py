@@ -273,6 +273,8 @@ class Relay:
             "news": self._news.run,
             "commands": self._fleet.commands.run,
         }
+        if self._fleet.bus.broker_count > 1:
+            tasks["brokers"] = self._fleet.bus.leave_parted_brokers
         if "ingest" in roles:
             tasks |= {
                 "revocations": self._fleet.revocations.run,

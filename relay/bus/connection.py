@@ -28,7 +28,14 @@ from relay.bus.inspection import (
     inspect_stream,
 )
 from relay.bus.pullers import Puller
-from relay.bus.streams import EVENTS_STREAM, STATUS_STREAM, Streams
+from relay.bus.streams import (
+    AGAIN_S,
+    API_TIMEOUT_S,
+    EVENTS_STREAM,
+    LEAVE_S,
+    STATUS_STREAM,
+    Streams,
+)
 from relay.errors import BusUnavailable, said
 
 log = logging.getLogger(__name__)
@@ -37,6 +44,10 @@ PING_S = 2
 """In a cluster. Twice without an answer, and a broker counts as gone that is stopped or cut off."""
 PING_ALONE_S = 10
 """Where there is no other broker to go to: at rest as little as possible happens."""
+WATCH_S = 3.0
+"""Between two looks whether the broker is parted from the others."""
+LONGEST_LEAVE_S = 64.0
+"""What LEAVE_S grows to while no broker has a leader."""
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
@@ -154,6 +165,42 @@ class Bus:
         """Wait for a broker, whether its streams are there or not."""
         await self._connect(self._client, self._relay_seed, "relay")
         await self._connect(self._system, self._system_seed, "relay-system")
+
+    async def leave_parted_brokers(self) -> None:
+        """Leave each broker that is parted from the others, for another, until cancelled.
+
+        Such a broker answers pings, and its streams have no leader. For a process that pulls
+        events `Streams.ensure` leaves it; here every process does.
+        """
+        patience_s = LEAVE_S
+        while True:
+            await asyncio.sleep(WATCH_S)
+            broker = self._client.connected_url
+            if broker is None:
+                continue
+            if await self._has_leader() or await self._gets_leader(patience_s):
+                patience_s = LEAVE_S
+            elif self._client.connected_url == broker:
+                log.warning("the broker is left for another: its streams have no leader")
+                patience_s = min(2 * patience_s, LONGEST_LEAVE_S)
+                for client in (self._client, self._system):
+                    if client.connected_url == broker:
+                        await client.force_reconnect()
+
+    async def _has_leader(self) -> bool:
+        try:
+            await check_leader(self._client, STATUS_STREAM, timeout_s=API_TIMEOUT_S)
+        except BusUnavailable:
+            return False
+        return True
+
+    async def _gets_leader(self, within_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not await self._has_leader():  # noqa: ASYNC110 (no event for it)
+                    await asyncio.sleep(AGAIN_S)
+                return True
+        return False
 
     async def close(self) -> None:
         """Close both connections; what was published is flushed first."""

@@ -66,9 +66,9 @@ async def inspect_stream(client: Client, name: str) -> StreamState:
     )
 
 
-async def check_leader(client: Client, name: str) -> None:
+async def check_leader(client: Client, name: str, *, timeout_s: float = ASK_S) -> None:
     """Raise BusUnavailable unless a stream has a leader."""
-    if not _leader_of(await _ask(client, f"STREAM.INFO.{name}")):
+    if not _leader_of(await _ask(client, f"STREAM.INFO.{name}", timeout_s)):
         raise BusUnavailable(f"stream {name} has no leader")
 
 
@@ -87,9 +87,11 @@ def _leader_of(stream: Mapping[str, Any]) -> str:  # Any: JSON
     return str(cluster.get("leader", "the only broker" if is_alone else ""))
 
 
-async def _ask(client: Client, name: str) -> Mapping[str, Any]:  # Any: JSON
+async def _ask(
+    client: Client, name: str, timeout_s: float = ASK_S
+) -> Mapping[str, Any]:  # Any: JSON
     try:
-        answer = await client.request(f"$JS.API.{name}", b"", timeout=ASK_S)
+        answer = await client.request(f"$JS.API.{name}", b"", timeout=timeout_s)
     except (NatsError, TimeoutError) as error:
         raise BusUnavailable(f"the broker doesn't say how {name} is: {said(error)}") from error
     answered: dict[str, Any] = json.loads(answer.data)

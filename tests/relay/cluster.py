@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from relay.config.values import Address
 from tests.fakes.ports import free_port, free_ports_in_step
 from tests.relay.databases import url_of
 from tests.relay.servers import BIN
+from tests.rigs.switch import Machine
 
 SIZE = 3
 
@@ -31,14 +32,17 @@ class Cluster:
     processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     before: tuple[str, ...] = ()
     """The words before each broker's own command, such as those of a shell that starts it."""
+    machines: Sequence[Machine] = ()
+    """Those of their own that they are on; else they are on this one."""
 
     def start(self, *numbers: int, program: Path = BIN / "nats-server") -> None:
         """Start these brokers, or all, without waiting for a leader."""
         for number in numbers or range(1, SIZE + 1):
             folder = self.folder(number)
+            before = self.machines[number - 1].prefix if self.machines else self.before
             with (folder / "log").open("ab") as log:
                 self.processes[number] = subprocess.Popen(
-                    [*self.before, program, "-c", "nats.conf"],
+                    [*before, program, "-c", "nats.conf"],
                     cwd=folder,
                     stdout=log,
                     stderr=log,
@@ -76,7 +80,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def new_cluster(folder: Path) -> Config:
+def new_cluster(folder: Path, machines: Sequence[Machine] = ()) -> Config:
     """Let `init` write a relay with three brokers, at free ports, into `folder`."""
     mqtt_port, nats_port, route_port = free_ports_in_step(3, size=SIZE, step=PORT_STEP)
     settings = InitSettings(
@@ -90,6 +94,7 @@ def new_cluster(folder: Path) -> Config:
         s3_port=free_port(),
         database_url=url_of(folder / "relay.sqlite3"),
         cluster=SIZE,
+        broker_hosts=tuple(machine.address for machine in machines),
     )
     return asyncio.run(init(settings, SystemClock()))
 
@@ -99,8 +104,10 @@ def with_replicas(config: Config, replicas: int | None) -> Config:
 
 
 @contextlib.contextmanager
-def run_cluster(folder: Path, before: tuple[str, ...] = ()) -> Iterator[Cluster]:
-    cluster = Cluster(new_cluster(folder), before=before)
+def run_cluster(
+    folder: Path, before: tuple[str, ...] = (), machines: Sequence[Machine] = ()
+) -> Iterator[Cluster]:
+    cluster = Cluster(new_cluster(folder, machines), before=before, machines=machines)
     try:
         yield cluster
     finally:

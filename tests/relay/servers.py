@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -112,6 +113,18 @@ def new_relay(folder: Path, *, s3_port: int | None = None) -> Config:
         database_url=url_of(folder / "relay.sqlite3"),
     )
     return asyncio.run(init(settings, SystemClock()))
+
+
+def without_streams(broker: Broker) -> Broker:
+    """Return another broker for the same relay, with its own port and without JetStream."""
+    port, folder = free_port(), broker.folder / "bare"
+    folder.mkdir()
+    text = (broker.folder / "nats.conf").read_text().replace("jetstream: enabled", "")
+    text = re.sub(r"^(jetstream|mqtt) \{.*?^\}", "", text, flags=re.M | re.S)
+    (folder / "nats.conf").write_text(text.replace(str(broker.nats_port), str(port)))
+    url = f"nats://127.0.0.1:{port}"
+    own = replace(broker.config.broker, url=url)
+    return Broker(replace(broker.config, data_dir=folder, broker=own))
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,9 +15,8 @@ from firmware.protocol.topics import subject
 from relay.bus import EVENTS_STREAM, Bus, Puller, partition_of, pullers
 from relay.bus.streams import LEAVE_S, Streams, durable_of
 from relay.fleet.broker import bus_of
-from tests.fakes.ports import free_port
 from tests.fakes.waiting import PATIENCE_S, eventually
-from tests.relay.servers import Broker
+from tests.relay.servers import Broker, without_streams
 
 pytestmark = pytest.mark.services
 
@@ -125,18 +123,6 @@ async def test_who_is_ended_while_gathering_has_the_same_messages_again(
     assert [one.data for one in await puller.next()] == [b"first", b"second"]
     assert lane.wanted == 3
     puller.work_on(frozenset())
-
-
-def without_streams(broker: Broker) -> Broker:
-    """Return another broker for the same relay, with its own port and without JetStream."""
-    port, folder = free_port(), broker.folder / "bare"
-    folder.mkdir()
-    text = (broker.folder / "nats.conf").read_text().replace("jetstream: enabled", "")
-    text = re.sub(r"^(jetstream|mqtt) \{.*?^\}", "", text, flags=re.M | re.S)
-    (folder / "nats.conf").write_text(text.replace(str(broker.nats_port), str(port)))
-    url = f"nats://127.0.0.1:{port}"
-    own = replace(broker.config.broker, url=url)
-    return Broker(replace(broker.config, data_dir=folder, broker=own))
 
 
 async def test_a_broker_at_which_the_streams_cannot_be_had_is_left_for_another(
