@@ -10,7 +10,7 @@ import json
 import logging
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from typing import Any, NamedTuple
 
 from nats.aio.msg import Msg
@@ -27,6 +27,7 @@ from relay.bus.inspection import (
     check_leader,
     inspect_stream,
 )
+from relay.bus.kicks import kick, kick_listed, page_question
 from relay.bus.pullers import Puller
 from relay.bus.streams import (
     AGAIN_S,
@@ -343,12 +344,36 @@ class Bus:
             for answer in answers:
                 server = answer["server"]["id"]
                 for connection in answer.get("data", {}).get("connections", []):
-                    order = json.dumps({"cid": connection["cid"]}).encode()
-                    await self._system.request(f"$SYS.REQ.SERVER.{server}.KICK", order, timeout=2)
+                    await kick(self._system, server, connection["cid"])
                     kicked += 1
         except (NatsError, TimeoutError) as error:
             raise BusUnavailable(f"can't disconnect {device}: {said(error)}") from error
         return Kicked(kicked, frozenset(answer["server"]["name"] for answer in answers))
+
+    async def kick_all(self, devices: Set[str]) -> Kicked:
+        """Do so for many client ids at once; the brokers are those that answered to the end.
+
+        Each broker is asked for all its connections, however many client ids there are.
+        """
+        try:
+            answers = await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", page_question(0))
+        except (NatsError, TimeoutError) as error:
+            raise BusUnavailable(f"who is connected isn't known: {said(error)}") from error
+        listed = [answer for answer in answers if "data" in answer]
+        counts = await asyncio.gather(
+            *(
+                kick_listed(self._system, answer["server"]["id"], answer["data"], devices)
+                for answer in listed
+            )
+        )
+        done = {
+            answer["server"]["name"]: count
+            for answer, count in zip(listed, counts, strict=True)
+            if count is not None
+        }
+        if not done:
+            raise BusUnavailable("no broker says to the end who is connected")
+        return Kicked(sum(done.values()), frozenset(done))
 
     async def ask_elsewhere(self) -> None:
         """Ask all brokers by another one, if this one may be cut off from the relay's own.

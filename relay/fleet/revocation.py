@@ -13,6 +13,9 @@ that another shard gave back, of which `relay.fleet.shards` tells every relay.
 A broker that hangs or is cut off closes nobody's connection. Until each broker that relay.toml
 names has answered since a doorbell was revoked, it counts as one that may be connected there, and
 is thrown off whenever one answers that hadn't.
+
+Each broker is asked for each doorbell; for more than FEW, as at a relay's start, once for all its
+connections. Those who are revoked meanwhile are asked for beside that.
 """
 
 import asyncio
@@ -26,6 +29,7 @@ from relay.store import fleet
 from relay.store.database import AWAY, Database
 
 AT_ONCE = 16
+FEW = 48
 FIRST_AGAIN_S = 0.5
 AGAIN_S = 5.0
 BROKER_S = 10.0
@@ -66,6 +70,8 @@ class Revocations:
         """Those of them whom nobody has tried to throw off since they were announced."""
         self._unreached: dict[str, frozenset[str]] = {}
         """Who may be connected still to a broker that hasn't answered; those that have."""
+        self._listed: set[str] = set()
+        """Whom the list of connections that is under way is for."""
         self._look_s = LOOK_S
         self._wake = asyncio.Event()
         self._is_unsure = asyncio.Event()
@@ -96,7 +102,9 @@ class Revocations:
                 wait_s = min(2 * wait_s, AGAIN_S)
             else:
                 break
-        self._connected |= devices - self._devices
+        new = devices - self._devices
+        self._connected |= new
+        self._listed -= new
         self._devices = devices | self._announced
         self._unreached = {
             device: had for device, had in self._unreached.items() if device in self._devices
@@ -119,12 +127,11 @@ class Revocations:
     async def _throw_off_all(self) -> None:
         while True:
             self._wake.clear()
-            left = sorted(self._connected - self._urgent)
             before = len(self._unreached)
-            while self._urgent or left:
-                some = [self._urgent.pop() for _ in range(min(AT_ONCE, len(self._urgent)))]
-                some += [left.pop() for _ in range(min(AT_ONCE - len(some), len(left)))]
-                await asyncio.gather(*map(self._throw_off, some))
+            if len(self._connected) > FEW:
+                await self._throw_off_listed()
+            else:
+                await self._throw_off_each()
             if len(self._unreached) > before:
                 self._look_s = LOOK_S
                 log.warning(
@@ -135,6 +142,44 @@ class Revocations:
                 async with asyncio.timeout(self._next_try_s()):
                     await self._wake.wait()
             await self._look_for_brokers()
+
+    async def _throw_off_each(self) -> None:
+        """Have the brokers asked for each one, the urgent first, as long as those are few."""
+        left = sorted(self._connected - self._urgent)
+        while (self._urgent or left) and len(self._urgent) <= FEW:
+            some = self._pop_urgent()
+            some += [left.pop() for _ in range(min(AT_ONCE - len(some), len(left)))]
+            await asyncio.gather(*map(self._throw_off, some))
+
+    async def _throw_off_listed(self) -> None:
+        """Have each broker asked for all its connections, and for the urgent one by one."""
+        self._listed = set(self._connected)
+        async with asyncio.TaskGroup() as group:
+            listing = group.create_task(self._throw_off_many(), name="listing connections")
+            listing.add_done_callback(lambda _: self._wake.set())
+            while not listing.done():
+                self._wake.clear()
+                while self._urgent and not listing.done():
+                    await asyncio.gather(*map(self._throw_off, self._pop_urgent()))
+                await self._wake.wait()
+        if self._connected <= self._listed:
+            self._wake.clear()  # nobody came meanwhile
+        self._listed = set()
+
+    async def _throw_off_many(self) -> None:
+        try:
+            kicked = await self._bus.kick_all(frozenset(self._listed))
+        except BusUnavailable as error:
+            log.error("revoked doorbells may still be connected (%d): %s", len(self._listed), error)
+            return
+        self._urgent -= self._listed
+        for device in self._listed:
+            self._settle(device, kicked.brokers)
+        if kicked.connections:
+            log.info("revoked doorbells, connections closed: %d", kicked.connections)
+
+    def _pop_urgent(self) -> list[str]:
+        return [self._urgent.pop() for _ in range(min(AT_ONCE, len(self._urgent)))]
 
     def _next_try_s(self) -> float | None:
         if self._connected:
@@ -171,6 +216,7 @@ class Revocations:
     async def _take(self, device: str) -> None:
         self._devices |= {device}
         self._announced |= {device}
+        self._listed.discard(device)  # it may have connected after its broker was asked
         self._connected.add(device)
         self._urgent.add(device)
         self._wake.set()
@@ -182,13 +228,17 @@ class Revocations:
         except BusUnavailable as error:
             log.error("revoked doorbell %s may still be connected: %s", device, error)
             return frozenset()
-        self._connected.discard(device)
-        had = self._unreached.pop(device, frozenset()) | kicked.brokers
-        if len(had) < self._bus.broker_count:
-            self._unreached[device] = had
+        self._settle(device, kicked.brokers)
         if kicked.connections:
             log.info("revoked doorbell %s, connections closed: %d", device, kicked.connections)
         return kicked.brokers
+
+    def _settle(self, device: str, brokers: frozenset[str]) -> None:
+        """Note that these brokers have thrown a doorbell off."""
+        self._connected.discard(device)
+        had = self._unreached.pop(device, frozenset()) | brokers
+        if device in self._devices and len(had) < self._bus.broker_count:
+            self._unreached[device] = had
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:

@@ -163,6 +163,22 @@ async def test_a_revoked_doorbell_is_thrown_off_a_broker_that_hung_meanwhile(
         await asyncio.to_thread(line.close)
 
 
+async def test_many_revoked_doorbells_are_looked_for_at_each_broker(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    async with run_relay(cluster.config) as relay:
+        doorbells = [await enrol(relay, tmp_path) for _ in range(SIZE)]
+        for number, doorbell in enumerate(doorbells):
+            doorbell.port = cluster.mqtt_port(number + 1)
+        lines = [await asyncio.to_thread(doorbell.open) for doorbell in doorbells]
+        kicked = await relay.bus.kick_all({doorbell.device for doorbell in doorbells})
+        assert kicked.connections == SIZE
+        assert kicked.brokers == {f"doorward-{number + 1}" for number in range(SIZE)}
+        for line in lines:
+            await asyncio.to_thread(line.lost.get, timeout=PATIENCE_S)
+            await asyncio.to_thread(line.close)
+
+
 async def test_brokers_leave_a_relay_that_hangs_and_no_doorbell(
     cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from relay.bus import Kicked, MessageHandler
-from relay.errors import DatabaseLost
+from relay.errors import BusUnavailable, DatabaseLost
 from relay.fleet import revocation
 from relay.fleet.revocation import Revocations, announce_taken_back
 from relay.store import fleet
@@ -45,6 +45,9 @@ class KickingBus(RememberingBus):
         self.looks = 0
         self.answered: defaultdict[str, set[str]] = defaultdict(set)
         self.told: dict[str, MessageHandler] = {}
+        self.lists: list[frozenset[str]] = []
+        self.may_list = asyncio.Event()
+        self.may_list.set()
         self._before = before
 
     async def on_revocation(self, handler: Callable[[str], Awaitable[None]]) -> None:
@@ -60,8 +63,15 @@ class KickingBus(RememberingBus):
     async def kick(self, device: str) -> Kicked:
         self.kicked.append(device)
         await asyncio.sleep(self.takes_s)
+        if not self.here:
+            raise BusUnavailable("the broker is away")
         self.answered[device] |= self.here
         return Kicked(1, frozenset(self.here))
+
+    async def kick_all(self, devices: Set[str]) -> Kicked:
+        self.lists.append(frozenset(devices))
+        await self.may_list.wait()
+        return Kicked(len(devices), frozenset(self.here))
 
     async def ask_elsewhere(self) -> None:
         self.looks += 1
@@ -92,6 +102,14 @@ class SlowDatabase:
 async def revoke(world: World, device: str) -> None:
     async with world.database.begin() as tx:
         await fleet.revoke(tx, device, revoked_ms=world.clock.wall_ms())
+
+
+async def revoke_many(world: World) -> frozenset[str]:
+    """Revoke so many doorbells that brokers are asked for lists."""
+    many = frozenset([await world.enrol() for _ in range(revocation.FEW + 2)])
+    for device in many:
+        await revoke(world, device)
+    return many
 
 
 def revocations(world: World, bus: KickingBus, database: Any = None) -> Revocations:
@@ -174,16 +192,53 @@ async def test_who_is_revoked_now_is_thrown_off_before_all_who_were_earlier(
 ) -> None:
     bus = KickingBus()
     here = revocations(world, bus)
-    for _ in range(50):
+    for _ in range(revocation.FEW):
         await revoke(world, await world.enrol())
     await here.start()
     bus.takes_s = 0.05
     async with running(here):
         await eventually(lambda: bool(bus.kicked))
         await bus.announce("zzz")
-        # Seen to come last, after the 50.
+        # Seen to come last, after all of them.
         await eventually(lambda: "zzz" in bus.kicked)
     assert bus.kicked.index("zzz") <= 2 * revocation.AT_ONCE
+
+
+async def test_who_is_revoked_while_brokers_list_their_connections_is_thrown_off_beside_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocation, "AGAIN_S", 0.05)
+    bus, many = KickingBus(), await revoke_many(world)
+    here, again = revocations(world, bus), min(many)
+    bus.may_list.clear()
+    await here.start()
+    async with running(here):
+        await eventually(lambda: bus.lists == [many])
+        bus.here = set()
+        for device in ("zzz", again):  # that one was taken back, and has connected since
+            await bus.announce(device)
+        await eventually(lambda: set(bus.kicked) == {"zzz", again})
+        bus.here = {"1"}
+        bus.may_list.set()
+        # Seen to stay connected when the list settles all whom it was begun for.
+        await eventually(lambda: {"zzz", again} <= set(bus.answered))
+    assert bus.lists == [many]
+
+
+async def test_many_are_looked_for_in_a_list_when_a_broker_answers_that_was_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocation, "LOOK_S", 0.05)
+    bus, many = KickingBus(brokers=2), await revoke_many(world)
+    here = revocations(world, bus)
+    await here.start()
+    async with running(here):
+        await eventually(lambda: len(bus.kicked) > 1)
+        assert bus.lists == [many]  # and then one asks for all
+        assert set(bus.kicked) == {min(many)}
+        bus.here = {"1", "2"}
+        await eventually(lambda: not here._unreached)  # shown nowhere else
+        assert bus.lists[1:] == [many - {min(many)}]
 
 
 async def test_who_is_revoked_while_the_set_is_read_stays_revoked(world: World) -> None:
