@@ -201,7 +201,11 @@ async def test_a_parcel_is_reported_listed_and_taken_back_in_the_app(tmp_path: P
         await expect(rows).to_have_count(1)
         await expect(rows).to_have_attribute("data-cell", CENTRE)
         await expect(rows).to_contain_text(f"{lat:.2f}, {lon:.2f}")
-        await page.click("#theft-report")  # once more is as once
+        async with page.expect_response(
+            lambda answer: answer.request.method == "GET" and answer.url.endswith("/theft-reports")
+        ):
+            await page.click("#theft-report")  # once more is as once
+        await expect(page.locator("main h2:focus")).to_have_count(1)  # the list is drawn
         await expect(rows).to_have_count(1)
         assert await page.evaluate(WIDER_THAN_SCREEN) == []
         assert await page.evaluate(TOO_SMALL) == []
