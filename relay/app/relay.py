@@ -67,6 +67,7 @@ from relay.notify.hub import Hub
 from relay.notify.news import News
 from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
+from relay.people.sessions import Sessions
 from relay.store.database import Database
 from relay.store.events import EventRow
 from relay.store.history import History
@@ -128,6 +129,7 @@ class Relay:
         )
         commands = self._fleet.commands
         self._pairings = Pairings(database, clock, commands)
+        self._sessions = Sessions(database, clock)
         self._portal = open_portal(config, database, clock, fleet=self._fleet, hub=self._hub)
         self._evidence = open_evidence(
             config, database, clock, machine=machine, commands=commands, portal=self._portal
@@ -208,6 +210,7 @@ class Relay:
             commands=self._fleet.commands,
             replacements=self._fleet.replacements,
             pairings=self._pairings,
+            sessions=self._sessions,
             custody=self._portal.custody,
             register=self._portal.register,
             agencies=self._portal.agencies,
@@ -275,6 +278,8 @@ class Relay:
         }
         if self._fleet.bus.broker_count > 1:
             tasks["brokers"] = self._fleet.bus.leave_parted_brokers
+        if "web" in roles:
+            tasks["sessions"] = self._sessions.run
         if "ingest" in roles:
             tasks |= {
                 "revocations": self._fleet.revocations.run,

@@ -87,6 +87,7 @@ class Parts:
     commands: Commands
     replacements: ReplacementService
     pairings: Pairings
+    sessions: Sessions
     custody: CustodyService | None
     register: RelayRegister
     agencies: Agencies
@@ -106,7 +107,6 @@ class Parts:
 def http_services(parts: Parts) -> HttpServices:
     """Return the dependencies of the HTTP application."""
     config = parts.config
-    sessions = Sessions(parts.database, parts.clock)
     town_clock = parts.clock if isinstance(parts.clock, SimulatedClock) else None
     maps = MapData.load(config.map)
     pages = Pages(
@@ -123,9 +123,9 @@ def http_services(parts: Parts) -> HttpServices:
         public_url=config.public_url,
     )
     return HttpServices(
-        api=_api_services(parts, sessions, feed),
-        agency=_agency_services(parts, sessions, pages, maps, feed),
-        admin=_admin_services(parts, sessions, pages, maps.places, feed),
+        api=_api_services(parts, feed),
+        agency=_agency_services(parts, pages, maps, feed),
+        admin=_admin_services(parts, pages, maps.places, feed),
         public=_public_services(parts, pages, maps, feed),
         onboarding=OnboardingServices(
             pages=pages,
@@ -149,7 +149,7 @@ def http_services(parts: Parts) -> HttpServices:
     )
 
 
-def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
+def _api_services(parts: Parts, feed: Feed) -> ApiServices:
     """Return the API's dependencies."""
     config, database, clock = parts.config, parts.database, parts.clock
     site, *more_sites = [
@@ -171,7 +171,7 @@ def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
         ceremonies=Ceremonies(database, clock, site, role="owner", more_sites=more_sites),
         account_deletion=AccountDeletion(database, clock, relay_url=config.public_url),
         event_retention=EventRetention(database, most_days=config.events.keep_days),
-        sessions=sessions,
+        sessions=parts.sessions,
         viewers=ViewerTokens(database, clock),
         pairings=parts.pairings,
         agencies=parts.agencies,
@@ -190,9 +190,7 @@ def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
     )
 
 
-def _agency_services(
-    parts: Parts, sessions: Sessions, pages: Pages, maps: MapData, feed: Feed
-) -> AgencyServices:
+def _agency_services(parts: Parts, pages: Pages, maps: MapData, feed: Feed) -> AgencyServices:
     """Return the agency face's dependencies."""
     config, clock = parts.config, parts.clock
     site = Site(
@@ -214,7 +212,7 @@ def _agency_services(
         site=site,
         pages=pages,
         ceremonies=Ceremonies(parts.database, clock, site, role="officer"),
-        sessions=sessions,
+        sessions=parts.sessions,
         oidc=oidc,
         links=OidcLinks(parts.database, clock, oidc),
         staff=staff,
@@ -243,9 +241,7 @@ def _agency_services(
     )
 
 
-def _admin_services(
-    parts: Parts, sessions: Sessions, pages: Pages, places: Places, feed: Feed
-) -> AdminServices:
+def _admin_services(parts: Parts, pages: Pages, places: Places, feed: Feed) -> AdminServices:
     """Return the administrators' face's dependencies: none of them leads to footage."""
     config, database, clock = parts.config, parts.database, parts.clock
     site = Site(
@@ -259,7 +255,7 @@ def _admin_services(
         site=site,
         pages=pages,
         ceremonies=Ceremonies(database, clock, site, role="admin"),
-        sessions=sessions,
+        sessions=parts.sessions,
         agencies=parts.agencies,
         moderation=Moderation(database, clock, parts.register),
         appeals=Appeals(database, clock),

@@ -3,9 +3,16 @@
 One ends by itself: after its life, or unused for too long. Its person, or somebody who may, ends
 it; a suspended account has none. An agency may say from where its officers come, and how many
 sessions each may have: the one that was unused for longest makes room.
+
+When a session was last seen is noted in memory and stored in the background (`Sessions.run`): while
+the database commits nothing, as without its synchronous standby, a request that only reads answers.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 from typing import TypeVar
 
 from relay.base.clock import Clock
@@ -15,9 +22,11 @@ from relay.people.errors import SignInRefused
 from relay.people.secrets import hash_of, new_secret
 from relay.store import agency_settings, push, sessions
 from relay.store.agency_settings import AgencySettings
-from relay.store.database import Database, Snapshot, Transaction
+from relay.store.database import AWAY, Database, Snapshot, Transaction, reason_of
 from relay.store.people import Account
 from relay.store.sessions import Session
+
+log = logging.getLogger(__name__)
 
 MINUTE_MS = 60 * 1000
 HOUR_MS = 60 * MINUTE_MS
@@ -26,6 +35,10 @@ IDLE_MS = {"officer": 2 * HOUR_MS, "admin": 2 * HOUR_MS}
 """Unused for so long, a session is over. An owner's app is allowed to lie in a pocket."""
 SEEN_STEP_MS = MINUTE_MS
 """How exactly it is kept when a session was last seen."""
+MAX_NOTED = 100_000
+"""Sessions seen here whose time isn't stored yet; of more, who was seen first is left out."""
+STORED_AT_ONCE = 1_000
+STORE_AGAIN_S = 5.0
 MAX_SESSIONS = 50
 """Of one account, where its agency says nothing stricter."""
 SESSION_ID_CHARS = 16
@@ -77,18 +90,36 @@ class Sessions:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._noted: dict[str, int] = {}  # by the token's hash: seen here, and not stored yet
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Store when sessions were last seen, until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                await self._store_noted()
+            except AWAY as error:  # meanwhile it is known here
+                log.warning("when sessions were seen can't be stored now: %s", reason_of(error))
+                await asyncio.sleep(STORE_AGAIN_S)
+            else:
+                await self._wake.wait()
 
     async def find(self, token: str, role: str, caller: Caller | None = None) -> Session | None:
         """Return a token's session if it is valid, of this role and from an allowed network."""
-        now_ms = self._clock.wall_ms()
+        now_ms, token_hash = self._clock.wall_ms(), hash_of(token)
+        noted_ms = self._noted.get(token_hash, 0)  # before the snapshot: it may be stored meanwhile
         async with self._database.read() as tx:
-            session = await sessions.find(tx, hash_of(token), now_ms)
-            if session is None or session.account.role != role or not _stands(session, now_ms):
+            session = await sessions.find(tx, token_hash, now_ms)
+            if session is None or session.account.role != role:
+                return None
+            session = replace(session, seen_ms=max(session.seen_ms, noted_ms))
+            if not _stands(session, now_ms):
                 return None
             settings = await _settings_of(tx, session.account)
         if caller is not None and not _is_from_inside(settings, caller):
             return None
-        await self._touch(session, now_ms)
+        self._note(token_hash, session.seen_ms, now_ms)
         return session
 
     async def find_owner(self, token: str) -> Session | None:
@@ -105,6 +136,7 @@ class Sessions:
         signed out or suspended, at whichever relay, is so at once.
         """
         now_ms, token_hash = self._clock.wall_ms(), hash_of(token)
+        noted_ms = self._noted.get(token_hash, 0)
 
         def look(snapshot: Snapshot) -> tuple[Session, Found] | None:
             session = sessions.find_in(snapshot, token_hash, now_ms)
@@ -114,13 +146,26 @@ class Sessions:
 
         found = await self._database.look(look)
         if found is not None:
-            await self._touch(found[0], now_ms)
+            self._note(token_hash, max(found[0].seen_ms, noted_ms), now_ms)
         return found
 
-    async def _touch(self, session: Session, now_ms: int) -> None:
-        if now_ms - session.seen_ms >= SEEN_STEP_MS:
+    def _note(self, token_hash: str, seen_ms: int, now_ms: int) -> None:
+        if now_ms - seen_ms < SEEN_STEP_MS:
+            return
+        self._noted.pop(token_hash, None)
+        self._noted[token_hash] = now_ms
+        if len(self._noted) > MAX_NOTED:
+            del self._noted[next(iter(self._noted))]
+        self._wake.set()
+
+    async def _store_noted(self) -> None:
+        while self._noted:
+            some = dict(islice(self._noted.items(), STORED_AT_ONCE))
             async with self._database.begin() as tx:
-                await sessions.touch(tx, session.id, now_ms)
+                await sessions.touch(tx, some)
+            for token_hash, seen_ms in some.items():
+                if self._noted.get(token_hash) == seen_ms:
+                    del self._noted[token_hash]
 
     async def list_of(self, account_id: str) -> list[Session]:
         """Return an account's valid sessions, the last seen first."""

@@ -1,9 +1,9 @@
 """Table of sessions. A token comes in as its SHA-256 only; relay.people.sessions decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
 from relay.store.database import Snapshot, Transaction, change_audience
 from relay.store.people import Account
@@ -40,6 +40,14 @@ _FIND = (
     .where(
         sessions.c.token_hash == bindparam("token_hash"), sessions.c.expires_ms > bindparam("now")
     )
+)
+_TOUCH = (
+    update(sessions)
+    .where(
+        sessions.c.token_hash == bindparam("touched"),
+        or_(sessions.c.seen_ms.is_(None), sessions.c.seen_ms < bindparam("seen")),
+    )
+    .values(seen_ms=bindparam("seen"))
 )
 
 
@@ -83,9 +91,9 @@ async def list_of(tx: Transaction, account_id: str, now_ms: int) -> list[Session
     return [_session(row) for row in (await tx.execute(query)).all()]
 
 
-async def touch(tx: Transaction, session_id: str, now_ms: int) -> None:
-    """Store when a session was last seen."""
-    await tx.execute(update(sessions).where(sessions.c.id == session_id).values(seen_ms=now_ms))
+async def touch(tx: Transaction, seen_ms: Mapping[str, int]) -> None:
+    """Store when sessions were last seen, by their tokens' hashes; a later time stays."""
+    await tx.execute(_TOUCH, [{"touched": one, "seen": ms} for one, ms in seen_ms.items()])
 
 
 async def end(tx: Transaction, token_hash: str) -> None:

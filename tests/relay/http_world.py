@@ -140,6 +140,7 @@ class World:
     bus: RememberingBus
     commands: Commands
     pairings: Pairings
+    sessions: Sessions
     delivery: Delivery
     log: WitnessedLog
     register: RelayRegister
@@ -355,6 +356,7 @@ async def open_world(
         bus=bus,
         commands=commands,
         pairings=Pairings(database, clock, commands),
+        sessions=Sessions(database, clock),
         delivery=None,  # type: ignore[arg-type]  # set below
         log=log,
         register=register,
@@ -386,12 +388,16 @@ async def open_world(
     await register.view()  # the witnesses see it now
     ice = IceServers.load(live, clock)
     world.app = build_http(_services(world, has_demo_passkeys=has_demo_passkeys, ice=ice))
-    running = asyncio.create_task(commands.run(), name="commands")
+    running = [
+        asyncio.create_task(commands.run(), name="commands"),
+        asyncio.create_task(world.sessions.run(), name="sessions"),
+    ]
     try:
         yield world
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        for part in running:
+            part.cancel()
+        await asyncio.wait(running)
         await database.close()
 
 
@@ -406,7 +412,6 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     officers = Site(
         rp_id="relay.test", origin=RELAY_URL, name="Relay", has_demo_passkeys=has_demo_passkeys
     )
-    sessions = Sessions(database, clock)
     town = world.register.origin.partition("/")[0]
     town = town if town.startswith(EXAMPLE_PREFIX) else ""
     town_clock = clock.town if isinstance(clock, WoundManualClock) else None
@@ -444,7 +449,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             ),
             account_deletion=AccountDeletion(database, clock, relay_url=RELAY_URL),
             event_retention=EventRetention(database, most_days=EventsConfig().keep_days),
-            sessions=sessions,
+            sessions=world.sessions,
             viewers=ViewerTokens(database, clock),
             pairings=world.pairings,
             agencies=world.agencies,
@@ -473,7 +478,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             site=officers,
             pages=pages,
             ceremonies=Ceremonies(database, clock, officers, role="officer"),
-            sessions=sessions,
+            sessions=world.sessions,
             oidc=oidc,
             links=OidcLinks(database, clock, oidc),
             staff=staff,
@@ -505,7 +510,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             site=officers,
             pages=pages,
             ceremonies=Ceremonies(database, clock, officers, role="admin"),
-            sessions=sessions,
+            sessions=world.sessions,
             agencies=world.agencies,
             moderation=world.moderation,
             appeals=Appeals(database, clock),

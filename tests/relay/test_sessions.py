@@ -1,6 +1,8 @@
 """Sessions: listed, ended, limited, idle, from allowed networks; and the pages around them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -9,7 +11,15 @@ from relay.people.callers import caller_of
 from relay.store import agency_settings, people, sessions
 from relay.store.agency_settings import AgencySettings
 from relay.store.people import Account
-from tests.relay.http_people import Officer, Owner, certified_officer, officer_elsewhere
+from tests.fakes.waiting import PATIENCE_S, in_time
+from tests.relay.http_people import (
+    Officer,
+    Owner,
+    account_of,
+    certified_officer,
+    officer_elsewhere,
+    paired_owner,
+)
 from tests.relay.http_world import API, World, open_world
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -105,6 +115,80 @@ async def test_a_session_is_over_unused_and_in_any_case_after_twelve_hours(tmp_p
         await officer.log_in()
         world.clock.advance(2 * 3600)
         assert (await officer.http.get("/agency/sessions")).status_code == 401
+
+
+@asynccontextmanager
+async def without_commits(world: World) -> AsyncIterator[None]:
+    """Have this process write nothing meanwhile, as while a commit waits for the standby."""
+    is_over = asyncio.Event()
+
+    async def hang() -> None:
+        async with world.database.begin():
+            hangs.set()
+            await is_over.wait()
+
+    hangs = asyncio.Event()
+    hanging = asyncio.create_task(hang())
+    await hangs.wait()
+    try:
+        yield
+    finally:
+        is_over.set()
+        await hanging
+
+
+async def seen_ms(world: World, account_id: str) -> list[int]:
+    async with world.database.read() as tx:
+        found = await sessions.list_of(tx, account_id, world.clock.wall_ms())
+    return [one.seen_ms for one in found]
+
+
+async def test_pages_are_read_while_nothing_can_be_committed(tmp_path):
+    """Seen to time out while a request stored itself when its session was last seen."""
+    async with open_world(tmp_path) as world:
+        owner = await paired_owner(world, await world.enrol())
+        officer = await certified_officer(world)
+        world.clock.advance(61)
+        async with without_commits(world):
+            for _ in range(3):
+                for asked in (
+                    *(owner.get("/events"), owner.get("/doorbells")),
+                    officer.http.get("/agency/sessions"),
+                ):
+                    assert (await in_time(asked, 10)).status_code == 200
+                world.clock.advance(61)
+            last_ms = world.clock.wall_ms() - 61_000
+            assert await seen_ms(world, officer.officer_id) < [last_ms]
+        async with asyncio.timeout(PATIENCE_S):
+            while await seen_ms(world, officer.officer_id) != [last_ms]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await seen_ms(world, await account_of(world, owner)) == [last_ms]
+
+
+async def test_a_session_is_over_unused_as_soon_while_nothing_can_be_committed(tmp_path):
+    """Seen to end at the second request while what isn't stored yet wasn't taken into account."""
+    async with open_world(tmp_path) as world:
+        officer = await certified_officer(world)
+        async with without_commits(world):
+            for _ in range(3):
+                world.clock.advance(119 * 60)
+                asked = in_time(officer.http.get("/agency/sessions"), 10)
+                assert (await asked).status_code == 200
+            world.clock.advance(120 * 60)
+            assert (await officer.http.get("/agency/sessions")).status_code == 401
+
+
+async def test_of_two_relays_that_saw_a_session_the_later_time_stays(tmp_path):
+    """Seen to go back with the comparison taken out of store/sessions.py."""
+    async with open_world(tmp_path) as world:
+        officer = await certified_officer(world)
+        earlier_ms = world.clock.wall_ms() + 1
+        world.clock.advance(61)
+        async with world.database.begin() as tx:
+            hashes = (await tx.exec_driver_sql("SELECT token_hash FROM sessions")).scalars().all()
+            for time_ms in (world.clock.wall_ms(), earlier_ms):
+                await sessions.touch(tx, dict.fromkeys(hashes, time_ms))
+        assert await seen_ms(world, officer.officer_id) == [world.clock.wall_ms()]
 
 
 async def test_one_session_too_many_ends_the_one_unused_for_longest(tmp_path):
