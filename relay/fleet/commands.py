@@ -12,6 +12,10 @@ Of several processes the owner of the doorbell's partition repeats what is kept 
 Whoever sends publishes once and tells the owner; the next owner takes up what is unanswered. One
 process takes a reply, stores it and tells all, so nobody repeats what is answered; told and asked
 commands stay with their process, to which their replies are handed on (command_signals.py).
+
+Replies to what is kept are stored by tasks beside: the broker's client hands over one reply after
+the other, and those that somebody waits for mustn't wait for a database that commits nothing. A
+bounded number is being stored; one more is dropped, as its command is repeated and answered again.
 """
 
 import asyncio
@@ -31,7 +35,7 @@ from relay.fleet.message_parser import parse_device_message
 from relay.fleet.partitions import Ownership, WholeFleet
 from relay.fleet.pending_commands import FIRST_REPEAT_S, PendingCommands
 from relay.store import commands, fleet
-from relay.store.database import Database, Transaction
+from relay.store.database import AWAY, Database, Transaction, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,10 @@ costs a look into the database, so a flood of them would hold up everybody."""
 ASK_TIMEOUT_S = 8.0
 FULL_RETRY_S = 60
 MAX_OF_KIND = 16
+MAX_STORING = 1_000
+"""Replies that wait to be stored, one of each command."""
+LOOKED_UP_AT_ONCE = 2
+"""Of replies: each takes a connection, and requests need some as well."""
 AT_ONCE = 100
 """So many are encoded or published before others have their turn."""
 
@@ -90,9 +98,18 @@ class Commands:
         self._wake = asyncio.Event()
         self._is_listening = False
         self._unknown_replies = Allowances(clock)
+        self._storing: dict[tuple[str, str], asyncio.Task[None]] = {}  # by doorbell and command
+        self._look_up = asyncio.Semaphore(LOOKED_UP_AT_ONCE)
+        self._store_turn = asyncio.Lock()  # of all writers here one stores replies
 
     async def run(self) -> None:
         """Receive replies, and repeat unanswered commands, until cancelled."""
+        try:
+            await self._run()
+        finally:
+            await self._drop_storing()
+
+    async def _run(self) -> None:
         if not self._is_listening:  # a supervisor may run this again
             self._partitions.on_change(self._take_over)
             await self._signals.start(
@@ -236,16 +253,15 @@ class Commands:
         await self._signals.tell("online", device)
 
     async def take_reply(self, subject: str, data: bytes) -> None:
-        """Store a doorbell's reply, or wake the tasks that wait for it here or elsewhere."""
+        """Have a doorbell's reply stored, or wake the tasks that wait for it here or elsewhere."""
         reply = _parse(subject, data)
         if reply is None or self._settle(reply):
             return
         command_id = reply.in_reply_to
         if self._partitions.is_member(asker_of(command_id)):
             await self._signals.forward(reply.device, command_id, data)
-        elif self._may_be_kept(reply) and not await self._store(reply):
-            # Of a process that is about to end, perhaps, or of one that isn't known yet.
-            await self._signals.forward(reply.device, command_id, data)
+        elif self._may_be_kept(reply):
+            self._begin_storing(reply, data)
 
     async def _take_own(self, subject: str, data: bytes) -> None:
         """Take a reply to what was told or asked here, from the process that it came to."""
@@ -263,9 +279,39 @@ class Commands:
             self._pending.drop(reply.in_reply_to)
         return is_asked_by(self._partitions.member, reply.in_reply_to)
 
+    def _begin_storing(self, reply: Reply, data: bytes) -> None:
+        command_id = reply.in_reply_to
+        key = (reply.device, command_id)
+        if key in self._storing:  # the same once more: the first reply is the one that counts
+            return
+        if len(self._storing) >= MAX_STORING:
+            log.warning("too many replies wait for the database: one to %s is dropped", command_id)
+            return
+        storing = self._store_or_forward(reply, data)
+        task = asyncio.create_task(storing, name=f"reply to {command_id}")
+        self._storing[key] = task
+        task.add_done_callback(lambda done: self._end_storing(key, done))
+
+    def _end_storing(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        del self._storing[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            why = None if isinstance(error, AWAY) else error
+            log.warning("the reply to %s isn't stored: %s", key[1], reason_of(error), exc_info=why)
+
+    async def _drop_storing(self) -> None:
+        storing = list(self._storing.values())
+        for task in storing:
+            task.cancel()
+        await asyncio.gather(*storing, return_exceptions=True)
+
+    async def _store_or_forward(self, reply: Reply, data: bytes) -> None:
+        if not await self._store(reply):
+            # Of a process that is about to end, perhaps, or of one that isn't known yet.
+            await self._signals.forward(reply.device, reply.in_reply_to, data)
+
     async def _store(self, reply: Reply) -> bool:
         """Store the reply to a command that is kept; return whether it is one."""
-        async with self._database.read() as tx:
+        async with self._look_up, self._database.read() as tx:
             row = await commands.get(tx, reply.in_reply_to)
         if row is None or row.command.device != reply.device:
             # One that was replaced: it isn't in the database any more.
@@ -273,7 +319,7 @@ class Commands:
                 self._pending.drop(reply.in_reply_to)
             return False
         if row.answered_ms is None:
-            async with self._database.begin() as tx:
+            async with self._store_turn, self._database.begin() as tx:
                 await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
         # Also if it was stored before: whoever repeats it still hasn't heard.
         self._end(reply.device, reply.in_reply_to)

@@ -39,6 +39,7 @@ from relay.notify.push_sender import Outcome
 from relay.notify.pusher import Pusher
 from relay.store import events, people, push, schema
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
+from tests.fakes.replies import hand_reply
 from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.relay.doorbells import Doorbell, enrol
 from tests.relay.http_people import paired_owner
@@ -301,7 +302,7 @@ async def test_a_flood_of_replies_holds_up_nobody_elses(world: World) -> None:
 
     async def reply(device: str, to: str) -> None:
         told = Reply(id=new_id(), device=device, in_reply_to=to, time_ms=1, body=Accepted())
-        await world.commands.take_reply(subject(device, "reply"), told.encode())
+        await hand_reply(world.commands, told)
 
     for _ in range(UNKNOWN_REPLIES.at_once):
         await reply(bad, new_id())

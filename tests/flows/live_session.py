@@ -43,13 +43,13 @@ from firmware.protocol.grants import OwnerKeys, open_statement
 from firmware.protocol.notes import BrowserEnrolled, NoteBody
 from firmware.protocol.register.facts import no_register
 from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS
-from firmware.protocol.topics import subject
 from firmware.system.clock import Clock
 from relay.web.app_server import BUNDLE
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import make_town
 from tests.fakes.owner_file import file_of
 from tests.fakes.porch import Porch, porch
+from tests.fakes.replies import hand_reply
 from tests.fakes.waiting import eventually
 from tests.flows.browser import Person, sit_down
 from tests.flows.household import PHONE, WITHOUT_WORKER, app_browser, join_and_pair, note
@@ -127,7 +127,7 @@ class Carrier:
             body=answered,
         )
         self.world.bus.commands.pop(command.id, None)
-        await self.world.commands.take_reply(subject(command.device, "reply"), reply.encode())
+        await hand_reply(self.world.commands, reply)
 
 
 @dataclass

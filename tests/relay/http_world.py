@@ -22,7 +22,6 @@ from firmware.protocol.encoding import b64u, device_id_of, new_id
 from firmware.protocol.events import Event, EventBody
 from firmware.protocol.passkeys import P256_HEAD
 from firmware.protocol.register.entries import EXAMPLE_PREFIX, Agreement, Delays, Limits
-from firmware.protocol.topics import subject
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
@@ -95,6 +94,7 @@ from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.objects import RememberingBucket
 from tests.fakes.post import RememberingPost
 from tests.fakes.record import RememberingRecord
+from tests.fakes.replies import hand_reply
 from tests.fakes.sample_keys import X25519_KEY
 from tests.fakes.sequenced_entries import time_of
 from tests.fakes.town_clock import WoundManualClock
@@ -286,7 +286,7 @@ class World:
                 body=body or Accepted(),
             )
             self.bus.commands.pop(command.id, None)
-            await self.commands.take_reply(subject(device, "reply"), reply.encode())
+            await hand_reply(self.commands, reply)
 
     async def _unanswered(self, device: str) -> list[Command]:
         """Return what was sent, which is kept, and what was asked, which isn't."""
