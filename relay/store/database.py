@@ -33,6 +33,7 @@ from relay.store.postgresql import (
     IMPATIENT,
     IN_PARTITION,
     IN_TURN,
+    LOCK_TIMEOUT_MS,
     READING,
     Limits,
     migration_session,
@@ -72,6 +73,10 @@ class Database:
         self._engine = engine
         self.failover_s = 0.0
         """For how long at most what is asked waits for a standby's promotion; 0 with SQLite."""
+        self.turn_s: float | None = None
+        """For how long at most a writer waits for those before it here; None: until they are done.
+
+        As long as for a standby, within the same time, yet no less than for writers elsewhere."""
         self._file: SnapshotReader | None = None
         self._writer = asyncio.Lock()
         self._writes: dict[object, float] = {}
@@ -119,6 +124,7 @@ class Database:
             database._file = SnapshotReader(place)
         else:
             database.failover_s = limits.failover_s
+            database.turn_s = max(limits.failover_s, LOCK_TIMEOUT_MS / 1000)
         return database
 
     @classmethod
@@ -149,8 +155,20 @@ class Database:
         would cut off the connection's own closing, and leave a task behind that never ends.
         """
         with self._under_way() as asked_at:
-            async with self._writer, self._transaction(asked_at, {}) as connection:
+            async with self._turn(), self._transaction(asked_at, {}) as connection:
                 yield connection
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.turn_s):
+                await self._writer.acquire()
+        except TimeoutError as error:
+            raise DatabaseLost("other writers wait for the database, or keep it busy") from error
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextlib.asynccontextmanager
     async def begin_partition(
@@ -195,7 +213,7 @@ class Database:
     async def _transaction(
         self, asked_at: float, options: Mapping[str, bool]
     ) -> AsyncIterator[AsyncConnection]:
-        opened = await self._connect(self.failover_s)
+        opened = await self._connect(asked_at + self.failover_s - time.monotonic())
         topics, accounts = frozenset[Topic](), frozenset[str]()
         try:
             with CancelScope(shield=True), _lost_in_words():
