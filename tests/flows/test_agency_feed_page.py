@@ -59,7 +59,7 @@ async def test_officers_post_and_an_approver_has_danger_shown_at_once(tmp_path: 
 async def test_a_form_that_its_program_sends_has_no_button_before_that_is_there(
     tmp_path: Path,
 ) -> None:
-    """Seen to send itself as a browser does: what was written stood in the page's address."""
+    """Pressed before, it was sent as browsers do: what was written stood in the page's address."""
     async with relay_and_browser(tmp_path, maps=MAPS) as (world, browser):
         page = (await join(world, browser, "Officer Berg")).page
         await page.route("**/agency_feed*", lambda route: route.abort())
