@@ -129,13 +129,26 @@ class Pusher:
     async def _deliver(self, row: PushRow) -> None:
         try:
             await self._send_in_time(row)
-            async with self._database.begin() as tx:
-                await push.finish(tx, row)
+            await self._finish(row)
         except Exception:  # supervisor: one message mustn't stop the others
             log.exception("push %s failed", row.event_id)
             asyncio.get_running_loop().call_later(LAST_RETRY_S, self._taken.put_nowait, row)
         finally:
             self._under_way.discard(row.key)
+
+    async def _finish(self, row: PushRow) -> None:
+        """Delete a message that is done, however long the database is away: it isn't sent again."""
+        wait_s = self._first_retry_s
+        while True:
+            try:
+                async with self._database.begin() as tx:
+                    await push.finish(tx, row)
+            except AWAY as error:
+                log.warning("push %s is done and still stored: %s", row.event_id, said(error))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LAST_RETRY_S)
+            else:
+                return
 
     async def _send_in_time(self, row: PushRow) -> None:
         """Send a message with retries until it expires."""

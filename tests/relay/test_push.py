@@ -189,6 +189,27 @@ async def test_a_look_that_fails_is_tried_again_and_ends_nothing(
     assert len(service.sent) == 1
 
 
+async def test_what_was_sent_is_not_sent_again_because_its_row_stays(
+    world: World, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    household = await Household.found(world)
+    await household.subscribe(service)
+    failures = iter([DatabaseLost("the database went away")] * 2)
+    finish = push.finish
+
+    async def away(tx: Transaction, row: PushRow) -> None:
+        for failure in failures:
+            raise failure
+        await finish(tx, row)
+
+    monkeypatch.setattr(push, "finish", away)
+    monkeypatch.setattr("relay.notify.pusher.LAST_RETRY_S", 0.1)
+    await household.queue()
+    async with pushing(world):
+        await until_empty(household)
+    assert len(service.sent) == 1
+
+
 async def test_what_a_relay_that_ended_left_is_sent_by_the_next_and_once(
     world: World, service: PushService
 ) -> None:
