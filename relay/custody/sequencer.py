@@ -35,7 +35,7 @@ from relay.custody.errors import LogContradicts, LogUnavailable
 from relay.custody.log_entries import LogName
 from relay.custody.tile_store import TileStore
 from relay.custody.witnesses import Witnesses
-from relay.errors import ObjectStoreError
+from relay.errors import DatabaseLost, ObjectStoreError
 from relay.store import logs
 from relay.store.database import Database, Transaction
 from relay.store.logs import Head
@@ -114,7 +114,7 @@ class Sequencer:
                 try:
                     wait_s = await self.step()
                     retry_s = FIRST_RETRY_S
-                except (ObjectStoreError, LogUnavailable) as error:
+                except (DatabaseLost, ObjectStoreError, LogUnavailable) as error:
                     log.warning("sequencer of log %s waits: %s", self.origin, error)
                     await asyncio.sleep(retry_s)
                     retry_s = min(2 * retry_s, LAST_RETRY_S)
@@ -172,9 +172,9 @@ class Sequencer:
         """Return a published entry's proof with the newest checkpoint; None if it isn't there."""
         async with self._database.read() as tx:
             head = await logs.get_head(tx, self.name)
-            if index >= head.published_size or head.published is None:
-                return None
-            tree = await self._grown(tx, head.published_size)
+        if index >= head.published_size or head.published is None:
+            return None
+        tree = await self._grown(head.published_size)
         hashes = tree.inclusion_proof(index, head.published_size)
         note = head.published.encode()
         return head, TlogProof(index=index, hashes=tuple(hashes), note=note).encode()
@@ -287,11 +287,12 @@ class Sequencer:
         self._reach("placed")
         return await logs.get_head(tx, self.name), len(waiting)
 
-    async def _grown(self, tx: Transaction, size: int) -> Tree:
-        """Return the tree, with at least `size` leaves."""
+    async def _grown(self, size: int) -> Tree:
+        """Return the tree, with at least `size` leaves; who waits for it has no connection."""
         async with self._growing:
             if self._tree.size < size:
-                await self._read_tree(tx, size)
+                async with self._database.read() as tx:
+                    await self._read_tree(tx, size)
             return self._tree
 
     async def _read_tree(self, tx: Transaction, size: int) -> None:
@@ -347,8 +348,7 @@ class Sequencer:
                 f"{self.origin}: {seen.size} entries were published, and the database has "
                 f"{head.size}. {restored}"
             )
-        async with self._database.read() as tx:
-            tree = await self._grown(tx, seen.size)
+        tree = await self._grown(seen.size)
         if tree.root(seen.size) != seen.root:
             raise LogContradicts(
                 f"{self.origin}: the first {seen.size} entries were published as others. {restored}"
@@ -364,7 +364,7 @@ class Sequencer:
         size = head.size
         async with self._database.read() as tx:
             root = await logs.root_of(tx, self.name, size)
-            tree = await self._grown(tx, size)
+        tree = await self._grown(size)
         if root is None or tree.root(size) != root:
             raise self._not_its_root()
         await self._put_files(head.published_size, size, tree)

@@ -6,6 +6,7 @@ a larger tree is published ─► the doorbells that wait are told; all are told
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from firmware.protocol.commands import RegisterGrew
 from firmware.protocol.events import (
@@ -33,6 +34,7 @@ from relay.custody.sequencer import Sequencer
 from relay.custody.slots import Slots
 from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
+from relay.errors import DatabaseLost
 from relay.fleet.commands import Commands
 from relay.fleet.members import Members
 from relay.store import fleet
@@ -44,6 +46,7 @@ GREW_LIFE_MS = 10 * 60 * 1000
 TEXTS_AGAIN_S = 10.0
 """After the bucket didn't take an agreement's text."""
 REFUSALS_EACH_S = 3600.0
+DATABASE_AWAY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,7 @@ class CustodyService:
         self._members = members
         if members is not None:
             members.on_change(self._waiter.wake)
-        self._register_size = 0
+        self._register_size = self._told_size = 0
         self._is_prepared = False
         logs.on_published("register", self._on_register)
         logs.on_published("custody", self._on_custody)
@@ -112,9 +115,9 @@ class CustodyService:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.logs.run(), name="logs")
-                group.create_task(self._slots.run(), name="slots")
-                group.create_task(self._tell(), name="telling of logs")
-                group.create_task(self._sum_up(), name="refusals")
+                group.create_task(_patiently(self._slots.run), name="slots")
+                group.create_task(_patiently(self._tell), name="telling of logs")
+                group.create_task(_patiently(self._sum_up), name="refusals")
         except BaseExceptionGroup as group:
             raise contradiction_in(group) or group from group
 
@@ -137,15 +140,14 @@ class CustodyService:
             await self._waiter.wait()
 
     async def _tell(self) -> None:
-        told_size = 0
         while True:
             self._releases.send_refusals()
             if self._members is not None and not self._members.leads("log"):
                 await self._waiter.wait()  # another process tells, or does so once this one is gone
                 continue
-            if self._register_size > told_size:  # first: a backlog of slots takes its time
-                told_size = self._register_size
-                await self._tell_all(told_size)
+            if (size := self._register_size) > self._told_size:  # first: slots may take their time
+                await self._tell_all(size)
+                self._told_size = size
             await self._releases.tell()
             await self._slots.tell()
             has_published = await self._texts.publish()
@@ -167,6 +169,16 @@ class CustodyService:
             except KeyTaken as error:  # no reason to end both logs
                 log.error("doorbells' refusals aren't summed up: %s", error)
             await asyncio.sleep(REFUSALS_EACH_S)
+
+
+async def _patiently(part: Callable[[], Awaitable[None]]) -> None:
+    """Run a part until cancelled, again once the database is back: the others beside it go on."""
+    while True:
+        try:
+            await part()
+        except DatabaseLost as error:
+            log.warning("%s, and goes on: %s", part.__qualname__, error)
+            await asyncio.sleep(DATABASE_AWAY_S)
 
 
 def open_custody(

@@ -82,6 +82,8 @@ class Slots:
         self._slot_ms: int | None = None
         self._busy_s = 0.0
         self._known_count = 0
+        self._told_slot: int | None = None
+        """The last slot whose doorbells were told; it may be stored still as one to tell of."""
 
     async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> None:
         """Keep a doorbell's commitment, unless its slot isn't open."""
@@ -171,7 +173,9 @@ class Slots:
                 logged = await self._logs.find(Pending(log="custody", number=closed.number))
                 if logged is None:
                     break
-                await self._tell(closed, logged.proof.decode(), slot_ms)
+                if closed.slot != self._told_slot:
+                    await self._tell(closed, logged.proof.decode(), slot_ms)
+                    self._told_slot = closed.slot
                 await self._forget(closed.slot)
             over = None if closed.commitments else closed.slot
         if over is not None:

@@ -60,11 +60,12 @@ from relay.custody.releases import TELL_AGAIN_MS
 from relay.custody.service import CustodyService
 from relay.custody.slots import REST_S, Slots, close
 from relay.custody.tile_store import Retention, TileStore
+from relay.errors import DatabaseLost
 from relay.fleet.commands import Commands
 from relay.fleet.members import Members
 from relay.ingest.expiry import RELEASE_LIFE_MS, Expiry
 from relay.store import custody, events, fleet, logs, requests
-from relay.store.database import Database
+from relay.store.database import Database, Transaction
 from relay.store.fleet import DoorbellRow
 from relay.store.schema import account_doorbells
 from tests.fakes.bus import RememberingBus
@@ -73,7 +74,7 @@ from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town
 from tests.fakes.releases import opening_of
 from tests.fakes.sequenced_entries import place_entries
-from tests.fakes.waiting import PATIENCE_S
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.relay.carrying import carry
 from tests.relay.databases import open_database
 from tests.relay.evidence_packages import give_owner
@@ -309,6 +310,36 @@ async def test_each_doorbell_of_a_slot_gets_its_own_way_to_the_one_entry(house: 
         )
     told_others = [c for c in house.bus.commands.values() if c.device == DEVICES[2]]
     assert not [c for c in told_others if isinstance(c.body, SlotLogged)]
+
+
+async def test_what_was_told_is_not_told_again_while_nothing_can_be_stored(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = iter([DatabaseLost("other writers keep it busy")] * 2)
+    forget_slots = logs.forget_slots
+
+    async def away(tx: Transaction, *, up_to: int) -> None:
+        for failure in failures:
+            raise failure
+        await forget_slots(tx, up_to=up_to)
+
+    monkeypatch.setattr(logs, "forget_slots", away)
+    slot = current_slot(house)
+    told = SlotCommitted(slot=slot, commitment=f"{7:064x}", notes=[])
+    await house.take(DEVICES[0], told)
+    house.pass_time(SLOT_MS / 1000 + 61)
+    await eventually(lambda: caplog.text.count("CustodyService._tell, and goes on") == 2)
+    async with asyncio.timeout(PATIENCE_S):
+        while await is_slot_left(house):  # noqa: ASYNC110 (no event for it)
+            await asyncio.sleep(0.02)
+    # Seen to fail (the service ended, and would have begun anew) while nothing caught it.
+    for kind in (SlotLogged, RegisterGrew):
+        assert len(await house.told(kind, DEVICES[0])) == 1
+
+
+async def is_slot_left(house: House) -> bool:
+    async with house.database.read() as tx:
+        return bool(await logs.list_closed_slots(tx))
 
 
 async def test_short_slots_wait_for_each_other_while_nothing_else_is_added(house: House) -> None:
