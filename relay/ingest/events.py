@@ -51,7 +51,9 @@ HOOK_TIMEOUT_S = 15.0
 HOOK_RETRY_S = 2.0
 HOOK_RETRY_MOST_S = 60.0
 HOOK_LIFE_MS = 7 * DAY_MS
-"""An event is followed up for so long after it was stored; one that ends a right, until it is."""
+HOOK_ATTEMPTS = 500
+"""An event is followed up for so long after it was stored while a part is away, and so often at
+least, as clocks may be set; one that says what somebody may, until that part is back."""
 EARLY_RETRY_S = 1.5
 EXCESS_RETRY_S = 10.0
 UNCLAIMED_RETRY_S = 0.5
@@ -233,8 +235,10 @@ class EventIngest:
             if is_done:
                 await item.delivery.ack()
                 return
-            age_ms = 0 if item.row is None else self._clock.wall_ms() - item.row.received_ms
-            if age_ms >= HOOK_LIFE_MS and not isinstance(item.event.body, ASKED_ABOUT):
+            now_ms = self._clock.wall_ms()
+            age_ms = 0 if item.row is None else max(0, now_ms - item.row.received_ms)
+            is_old = age_ms >= HOOK_LIFE_MS and item.delivery.attempts >= HOOK_ATTEMPTS
+            if is_old and not isinstance(item.event.body, ASKED_ABOUT):
                 log.error(
                     "event %s of %s: its follow-up is given up", item.event.id, item.event.device
                 )

@@ -45,8 +45,10 @@ NAME = "doorward-relay"
 _NAMED = re.compile(r".* schema (\d{1,6})")
 MIGRATION_LOCK_AGAIN_S = 0.5
 DATA_EXCEPTION = "22"
+"""The SQLSTATE class of values that a column can't take (PostgreSQL, appendix A)."""
 PROGRAM_LIMIT_EXCEEDED = "54000"
-"""SQLSTATE classes of values that a column, or its index, can't take (PostgreSQL, appendix A)."""
+INDEX_ROW = "index row"
+"""So its error begins for a value that an index can't take; others of its kind stop all writing."""
 TABLE_LOCK_TIMEOUT_MS = 500
 """For so long at most a migration has those wait who want the table that it waits for."""
 IN_PARTITION = {"doorward_is_partition": True}
@@ -101,7 +103,8 @@ def _data_error(context: ExceptionContext) -> DataError | None:
     error = context.original_exception
     state = getattr(error, "sqlstate", None) or ""
     is_refused_unsent = isinstance(error.__cause__, ValueError)  # by the driver, which encodes it
-    if state.startswith(DATA_EXCEPTION) or state == PROGRAM_LIMIT_EXCEEDED or is_refused_unsent:
+    is_too_long = state == PROGRAM_LIMIT_EXCEEDED and str(error.__cause__).startswith(INDEX_ROW)
+    if state.startswith(DATA_EXCEPTION) or is_too_long or is_refused_unsent:
         return DataError(context.statement, None, error, hide_parameters=True)
     return None
 
