@@ -330,7 +330,10 @@ class Bus:
         return any(answer.get("data", {}).get("connections") for answer in answers)
 
     async def leave_shared(self) -> None:
-        """Leave to the replicas what they share: replies and callouts; those here are finished."""
+        """Leave to the replicas what they share: replies and callouts.
+
+        Callouts here are finished. A reply that isn't stored yet comes again, to a replica.
+        """
         shared, self._shared = self._shared, []
         for subscription in shared:
             with contextlib.suppress(NatsError, TimeoutError):

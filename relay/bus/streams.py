@@ -80,7 +80,7 @@ class Streams:
     async def ensure(self) -> None:
         """Have all streams and consumers as they are here, however long it takes."""
         async with self._turn:
-            began_s = asyncio.get_running_loop().time()
+            began_s, broker = asyncio.get_running_loop().time(), self._client.connected_url
             while True:
                 try:
                     await self._ensure_all()
@@ -91,6 +91,8 @@ class Streams:
                     )
                     await asyncio.sleep(AGAIN_S)
                     now_s = asyncio.get_running_loop().time()
+                    if self._client.connected_url != broker:  # another has its time, too
+                        began_s, broker = now_s, self._client.connected_url
                     if self._has_others and now_s - began_s >= LEAVE_S:  # it is cut off from them?
                         began_s = now_s
                         await self._client.force_reconnect()
