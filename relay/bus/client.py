@@ -1,10 +1,18 @@
-"""The NATS client, without its patience for brokers that don't answer any more."""
+"""The NATS client, without its patience for brokers that don't answer any more.
+
+And it ends with the task that calls it. The library waits by `asyncio.wait_for`: Python 3.11's
+returns an answer that comes in the same turn of the loop as a cancellation as if there were none
+(CPython issue 86296), and a reconnection only ends by one. The task would go on for ever.
+"""
 
 import asyncio
 import logging
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
+from nats.aio.client import DEFAULT_FLUSH_TIMEOUT, Srv
 from nats.aio.client import Client as NatsClient
-from nats.aio.client import Srv
+from nats.aio.msg import Msg
 from nats.aio.transport import TcpTransport
 
 GOODBYE_S = 1.0
@@ -13,6 +21,8 @@ CLOSE_S = 5.0
 """What was published is flushed within that, or the broker is gone."""
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 class _Transport(TcpTransport):
@@ -50,6 +60,18 @@ class Client(NatsClient):
         closing.cancel()
         return None
 
+    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:  # noqa: ASYNC109 (theirs)
+        """Wait until the broker has taken what was published."""
+        await _keeping_cancellation(super().flush(timeout))
+
+    async def request(self, *args: Any, **how: Any) -> Msg:  # Any: as the library has them
+        """Ask, and return the answer."""
+        return await _keeping_cancellation(super().request(*args, **how))
+
+    async def force_reconnect(self) -> None:
+        """Leave this broker for another."""
+        await _keeping_cancellation(super().force_reconnect())
+
     async def _connect_to_server(self, s: Srv) -> None:
         await super()._connect_to_server(s)
         if type(self._transport) is TcpTransport:
@@ -65,3 +87,14 @@ class Client(NatsClient):
         writer = getattr(self._transport, "_io_writer", None)
         if writer is not None:
             writer.transport.abort()
+
+
+async def _keeping_cancellation(call: Awaitable[Answer]) -> Answer:
+    """Await a call of the library's; CancelledError if the task was cancelled meanwhile."""
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    try:
+        return await call
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError

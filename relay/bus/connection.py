@@ -398,10 +398,12 @@ class Bus:
         subscription = await self._system.subscribe(inbox, cb=answers.put)
         try:
             await self._system.publish(name, question, reply=inbox)
-            found = [json.loads((await asyncio.wait_for(answers.get(), 2.0)).data)]
+            async with asyncio.timeout(2.0):
+                found = [json.loads((await answers.get()).data)]
             with contextlib.suppress(TimeoutError):
                 while True:
-                    found.append(json.loads((await asyncio.wait_for(answers.get(), 0.3)).data))
+                    async with asyncio.timeout(0.3):
+                        found.append(json.loads((await answers.get()).data))
         finally:
             await subscription.unsubscribe()
         return found
