@@ -115,9 +115,10 @@ class CustodyService:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.logs.run(), name="logs")
-                group.create_task(_patiently(self._slots.run), name="slots")
-                group.create_task(_patiently(self._tell), name="telling of logs")
-                group.create_task(_patiently(self._sum_up), name="refusals")
+                group.create_task(_patiently("slots", self._slots.run), name="slots")
+                telling = _patiently("telling doorbells of logs", self._tell)
+                group.create_task(telling, name="telling of logs")
+                group.create_task(_patiently("refusals", self._sum_up), name="refusals")
         except BaseExceptionGroup as group:
             raise contradiction_in(group) or group from group
 
@@ -171,13 +172,13 @@ class CustodyService:
             await asyncio.sleep(REFUSALS_EACH_S)
 
 
-async def _patiently(part: Callable[[], Awaitable[None]]) -> None:
+async def _patiently(name: str, part: Callable[[], Awaitable[None]]) -> None:
     """Run a part until cancelled, again once the database is back: the others beside it go on."""
     while True:
         try:
             await part()
         except DatabaseLost as error:
-            log.warning("%s, and goes on: %s", part.__qualname__, error)
+            log.warning("%s: waits for the database: %s", name, error)
             await asyncio.sleep(DATABASE_AWAY_S)
 
 

@@ -328,7 +328,7 @@ async def test_what_was_told_is_not_told_again_while_nothing_can_be_stored(
     told = SlotCommitted(slot=slot, commitment=f"{7:064x}", notes=[])
     await house.take(DEVICES[0], told)
     house.pass_time(SLOT_MS / 1000 + 61)
-    await eventually(lambda: caplog.text.count("CustodyService._tell, and goes on") == 2)
+    await eventually(lambda: caplog.text.count("doorbells of logs: waits for the database") == 2)
     async with asyncio.timeout(PATIENCE_S):
         while await is_slot_left(house):  # noqa: ASYNC110 (no event for it)
             await asyncio.sleep(0.02)

@@ -319,12 +319,17 @@ async def test_a_hook_that_waited_too_long_for_the_database_is_called_again(worl
 
 
 @pytest.mark.parametrize(
-    ("body", "days", "calls_made"),
-    [(Pressed(), 0, 3), (Pressed(), 7, 1), (GuestGone(browser="a" * 20), 30, 3)],
-    ids=["lately stored", "stored a week ago", "ends a right"],
+    ("body", "days", "attempts", "calls_made"),
+    [
+        (Pressed(), 0, 1000, 3),
+        (Pressed(), 7, 1000, 1),
+        (Pressed(), 7, 1, 3),
+        (GuestGone(browser="a" * 20), 30, 1000, 3),
+    ],
+    ids=["lately stored", "stored a week ago", "the clock was set", "ends a right"],
 )
 async def test_a_follow_up_is_given_up_by_its_age_and_one_that_ends_a_right_never(
-    world: World, body: EventBody, days: int, calls_made: int
+    world: World, body: EventBody, days: int, attempts: int, calls_made: int
 ) -> None:
     """Seen to fail while sixty deliveries were the most, as many come of a database's failover."""
     calls: list[str] = []
@@ -345,7 +350,7 @@ async def test_a_follow_up_is_given_up_by_its_age_and_one_that_ends_a_right_neve
         hooks=[hook],
     )
     event = told(await world.enrol(), 1, body=body).event
-    message = QueuedMessage(subject(event.device, "event"), event.encode(), bus, attempts=1000)
+    message = QueuedMessage(subject(event.device, "event"), event.encode(), bus, attempts=attempts)
     bus.queue.put_nowait(message)
     running = asyncio.create_task(ingest.run())
     await in_time(message.settled.wait())
