@@ -13,6 +13,7 @@ import h3
 import pytest
 from PIL import Image
 
+from relay.base.log_lines import answers_log
 from tests.relay.admin_people import signed_in_admin
 from tests.relay.databases import all_stored
 from tests.relay.feed_people import CELL, DISTRICT, member, posts, upload, waiting_post, write
@@ -102,6 +103,7 @@ async def test_neither_database_nor_logs_hold_a_place_finer_than_a_districts_cel
 ):
     """Seen to fail with a post's cell taken as it came, and with pictures kept as they came."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, answers_log.name)  # a command of an earlier test quiets it
     ada = await use_all(world)
     stored = all_stored(tmp_path / "relay.sqlite3")
     logged = "\n".join(
