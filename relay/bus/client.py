@@ -49,6 +49,8 @@ class Client(NatsClient):
     `close` may wait for ever.
     """
 
+    _left: Srv | None = None
+
     async def close(self) -> None:
         """Close the connection in peace, or else by force after CLOSE_S."""
         closing = asyncio.ensure_future(super().close())
@@ -69,8 +71,17 @@ class Client(NatsClient):
         return await _keeping_cancellation(super().request(*args, **how))
 
     async def force_reconnect(self) -> None:
-        """Leave this broker for another."""
+        """Leave this broker for another, and for itself only if none other takes the connection."""
+        self._left = self._current_server
         await _keeping_cancellation(super().force_reconnect())
+
+    async def _select_next_server(self) -> None:
+        """Connect to a broker; the library shuffles them, the one that was left among them."""
+        left, self._left = self._left, None
+        if left in self._server_pool:
+            self._server_pool.remove(left)
+            self._server_pool.append(left)
+        await super()._select_next_server()
 
     async def _connect_to_server(self, s: Srv) -> None:
         await super()._connect_to_server(s)

@@ -1,7 +1,7 @@
 """A process without pullers, such as one with the role `web`, leaves a broker that is parted."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import partial
 from pathlib import Path
 
@@ -87,7 +87,8 @@ async def test_a_process_without_pullers_leaves_the_broker_that_is_parted_from_t
         await _go_to(bus, parted.address)
         parted.stop_sending(*(one for one in cluster.machines if one is not parted))
         # Seen to stay there, as long as it is parted, without `leave_parted_brokers`.
-        await eventually(lambda: parted.address not in _hosts(bus), within_s=LEFT_S)
+        others = {machine.address for machine in cluster.machines if machine is not parted}
+        await eventually(lambda: _is_at(bus, others), within_s=LEFT_S)
         await in_time(_until_a_leader(bus))
     finally:
         watching.cancel()
@@ -110,9 +111,10 @@ async def _go_to(bus: Bus, host: str) -> None:
             await eventually(partial(getattr, client, "is_connected"))
 
 
-def _hosts(bus: Bus) -> set[str | None]:
+def _is_at(bus: Bus, hosts: Set[str]) -> bool:
+    """Whether both connections are there, each to one of these brokers."""
     urls = [client.connected_url for client in (bus._client, bus._system)]
-    return {url.hostname for url in urls if url is not None}
+    return all(url is not None and url.hostname in hosts for url in urls)
 
 
 def _ports(bus: Bus) -> list[int | None]:
