@@ -30,9 +30,10 @@ from tests.flows.phone import IS_INSTALLED, Phone, one_copy_of_the_app, until
 from tests.relay.http_world import OWNER_ORIGIN
 
 PICTURE_WIDTH = 320
-HAS_BOOK = """async () => {
+HAS_BOOK = """async (device) => {
   const { readWorkerStores } = await import("/worker_store.js");
-  return Object.keys(await readWorkerStores()).length > 0;
+  const doorbells = Object.values(await readWorkerStores()).flatMap((book) => book.doorbells);
+  return doorbells.some((one) => one.device === device);
 }"""
 KNOWS_KEY = "(device) => localStorage.getItem(`doorward.doorbell.${device}`) !== null"
 HAS_NO_BOOK = """async () => {
@@ -110,7 +111,7 @@ class Home:
         await self.at.page.reload()
         await self.at.page.wait_for_selector("#see")
         await self.phone.wait_until_installed()
-        await until(self.at.page, HAS_BOOK)
+        await until(self.at.page, HAS_BOOK, self.at.device)
         await until(self.at.page, KNOWS_KEY, self.at.device)
 
     def text(self, event: Event, **changes: object) -> str:
