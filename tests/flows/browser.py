@@ -184,6 +184,13 @@ class Person:
             await other.devtools.send("WebAuthn.addCredential", added)
 
 
+async def window(browser: Browser, **options: object) -> Page:
+    """Open a window of its own, without an authenticator, in which a busy machine has its time."""
+    context = await browser.new_context(**({"locale": "en-GB"} | options))  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE_MS)
+    return await context.new_page()
+
+
 async def sit_down(browser: Browser, **options: object) -> Person:
     """Give somebody a window whose authenticator says yes; collect what its console complains."""
     return await sit_down_in(await browser.new_context(locale="en-GB", **options))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.fakes.waiting import PATIENCE_S
 from tests.story.settings import PORT_NAMES, REPOSITORY, free_ports
 
 RUNS_FOR_S = 0.02
@@ -60,7 +61,9 @@ class Demo:
             time.sleep(0.1)
         return said
 
-    def press_ctrl_c(self, process: "subprocess.Popen[str]", timeout_s: float = 40.0) -> int:
+    def press_ctrl_c(
+        self, process: "subprocess.Popen[str]", timeout_s: float = 2 * PATIENCE_S
+    ) -> int:
         """Do what a terminal does at Ctrl-C; return the exit code."""
         os.killpg(process.pid, signal.SIGINT)
         return process.wait(timeout_s)
@@ -144,7 +147,7 @@ def refusal_of(*options: str) -> tuple[int, str]:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
         check=False,
     )
     return done.returncode, done.stderr

@@ -20,13 +20,14 @@ from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
 from tests.fakes.asked_house import asked_line
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
+from tests.fakes.waiting import PATIENCE_S
 from tests.flows.live_session import Carrier
 from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
 
 REPOSITORY = Path(__file__).parents[2]
-READY_S = 40
+READY_S = PATIENCE_S
 
 
 @dataclass

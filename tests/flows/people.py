@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
-from tests.flows.browser import PATIENCE_MS, loading
+from tests.flows.browser import PATIENCE_MS, loading, window
 from tests.story.door import Door
 from tests.story.officer import Agency
 from tests.story.register import pass_request
@@ -67,8 +67,8 @@ async def show_code(page: Page, door: Door) -> None:
     """Hold the app's pairing code before the camera, until it asks for the first word."""
     await page.wait_for_selector("#pair-qr svg, #pair-qr canvas, #pair-qr img")
     picture = await page.locator("#pair-qr").screenshot()
-    await door.show(picture, seconds=CODE_SHOWN_S)
-    await expect(page.locator("[data-place='0'] button")).to_have_count(4)
+    async with door.showing(picture, seconds=CODE_SHOWN_S):
+        await expect(page.locator("[data-place='0'] button")).to_have_count(4)
 
 
 async def tap_words(page: Page, home: Page, count: int = 4) -> None:
@@ -366,8 +366,7 @@ async def opened_offline(page: Page, settings: Settings) -> AsyncIterator[Page]:
     package, offline = await save_evidence(page, settings.agency_key.parent / "saved")
     browser = page.context.browser
     assert browser is not None
-    context = await browser.new_context(offline=True, locale="en-GB")
-    desk = await context.new_page()
+    desk = await window(browser, offline=True)
     await desk.goto(offline.as_uri())
     await desk.set_input_files("#evidence", package)
     await desk.set_input_files("#key", settings.agency_key)
@@ -377,4 +376,4 @@ async def opened_offline(page: Page, settings: Settings) -> AsyncIterator[Page]:
     video = await desk.wait_for_selector("#recordings video")
     assert (await video.evaluate(PLAYS))["at"] >= 0.5
     yield desk
-    await context.close()
+    await desk.context.close()

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
+from firmware.live.data_channel import ChannelEnd
 from firmware.protocol.commands import Offer
 from firmware.protocol.events import ClipReady, Pressed
 from tests.fakes.porch import CLIP_ID
@@ -59,6 +60,23 @@ class SlowShelf(SignedShelf):
     async def plain_mp4(self, clip_id: str):
         await self.is_open.wait()
         return await super().plain_mp4(clip_id)
+
+
+CHUNK_EACH_S = 0.1
+
+
+@pytest.fixture
+def line_is_quick(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """A line that takes minutes for a large recording, until this is set."""
+    quick, wait_for_room = asyncio.Event(), ChannelEnd.wait_for_room
+
+    async def slowly(channel: ChannelEnd) -> None:
+        await wait_for_room(channel)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(quick.wait(), CHUNK_EACH_S)
+
+    monkeypatch.setattr(ChannelEnd, "wait_for_room", slowly)
+    return quick
 
 
 @asynccontextmanager
@@ -123,7 +141,9 @@ SEEK = """(ms) => {
 }"""
 
 
-async def test_goes_to_any_moment_before_all_of_it_is_fetched(tmp_path: Path) -> None:
+async def test_goes_to_any_moment_before_all_of_it_is_fetched(
+    tmp_path: Path, line_is_quick: asyncio.Event
+) -> None:
     """While it is on its way: the doorbell is asked for that moment, and the fetching goes on."""
     shelf = SignedShelf(padding_bytes=30_000_000)
     async with recorded(tmp_path, shelf) as (at, clip):
@@ -138,6 +158,7 @@ async def test_goes_to_any_moment_before_all_of_it_is_fetched(tmp_path: Path) ->
         assert await page.locator("#clip-video").count() == 0, (
             "it was fetched before it could be seen"
         )
+        line_is_quick.set()
         await expect(page.locator("[data-testid=verify-ok]")).to_be_visible()
         assert await page.eval_on_selector("#clip-video", "(v) => v.currentTime") > 11
         assert await page.eval_on_selector("#clip-video", "(v) => v.duration") == pytest.approx(
@@ -164,14 +185,17 @@ async def test_goes_from_picture_to_picture_and_keeps_the_very_file(tmp_path: Pa
         assert await asyncio.to_thread(file.read_bytes) == clip.file.mp4
 
 
-async def test_goes_on_where_it_was_after_a_break(tmp_path: Path) -> None:
+async def test_goes_on_where_it_was_after_a_break(
+    tmp_path: Path, line_is_quick: asyncio.Event
+) -> None:
     async with recorded(tmp_path, SignedShelf(padding_bytes=8_000_000)) as (at, _):
         page = await open_clip(at)
         await page.wait_for_selector("#clip-stage progress")
         await page.evaluate(NOTE_PROGRESS)
-        await page.wait_for_function("() => window.shares.some((share) => share > 0.1)")
+        await page.wait_for_function("() => window.shares.some((share) => share > 0.02)")
         for visit_id in [body.session_id for body in at.carrier.seen if isinstance(body, Offer)]:
             await at.here.live.close(visit_id)
+        line_is_quick.set()
         await expect(page.locator("[data-testid=verify-ok]")).to_be_visible()
         assert len([body for body in at.carrier.seen if isinstance(body, Offer)]) == 2
         shares = await page.evaluate("window.shares")

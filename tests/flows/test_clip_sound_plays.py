@@ -16,7 +16,11 @@ PLAY = """async (encoded) => {
   video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
   document.body.append(video);
   await video.play();
-  await new Promise((done) => setTimeout(done, 1500));
+  const begun = performance.now();
+  const isPlayed = () =>
+    video.currentTime > 0.8 && video.getVideoPlaybackQuality().totalVideoFrames > 10;
+  while (!isPlayed() && performance.now() - begun < 60000)
+    await new Promise((done) => setTimeout(done, 50));
   return {
     at_s: video.currentTime,
     error: video.error?.message ?? null,

@@ -14,7 +14,8 @@ import httpx2
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.flows.browser import chromium, loading
+from tests.fakes.waiting import PATIENCE_S
+from tests.flows.browser import chromium, loading, window
 from tests.flows.demo import ALONE, Demo, refusal_of
 from tests.flows.people import fill_in_request
 from tests.story.children import Children
@@ -133,11 +134,12 @@ def test_two_at_once_on_one_folder_are_refused(staying: Demo) -> None:
 
 def test_a_killed_relay_is_started_again_and_the_demo_goes_on(staying: Demo) -> None:
     staying.kill("doorward-relay serve")
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + PATIENCE_S
     while "relay is up again" not in staying.said.read_text():
         assert time.monotonic() < deadline_s, staying.said.read_text()
         time.sleep(0.1)
-    assert httpx2.get(f"http://127.0.0.1:{staying.ports['relay']}/healthz").status_code == 200
+    health = f"http://127.0.0.1:{staying.ports['relay']}/healthz"
+    assert httpx2.get(health, timeout=PATIENCE_S).status_code == 200
 
 
 @pytest.mark.browser
@@ -146,7 +148,7 @@ async def test_a_newcomer_without_authenticator_becomes_an_owner_by_a_demo_passk
 ) -> None:
     url = _invitation(staying.said.read_text(), "join as owner")
     async with chromium() as browser:
-        page = await (await browser.new_context(locale="en-GB")).new_page()
+        page = await window(browser)
         await page.goto(url)
         await page.fill("#name", "Nora")
         await page.click("#demo-passkey")
@@ -164,7 +166,7 @@ async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_asks(
 ) -> None:
     url = _invitation(staying.said.read_text(), "join as officer")
     async with chromium() as browser:
-        page = await (await browser.new_context(locale="en-GB")).new_page()
+        page = await window(browser)
         await page.goto(url)
         await page.fill("#name", "Officer R. Quist")
         await page.check("#demo-passkey")
@@ -264,6 +266,10 @@ def test_ctrl_c_in_the_middle_ends_every_process(own_demo: Demo) -> None:
     demo = own_demo
     process = demo.start()
     demo.wait_until_said(process, "Starting on new data", STORY_TIMEOUT_S)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not demo.processes():
+        assert time.monotonic() < deadline_s, demo.said.read_text()
+        time.sleep(0.1)
     time.sleep(2.0)
     assert demo.processes() != []
     code = demo.press_ctrl_c(process)

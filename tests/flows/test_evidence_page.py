@@ -25,7 +25,7 @@ from relay.store.packages import Package
 from relay.verify.saved_page import SAVED_PAGE
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.sealed_package import seal_package
-from tests.flows.browser import chromium, sit_down
+from tests.flows.browser import chromium, sit_down, window
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
 from tests.flows.people import PLAYS, save_evidence
@@ -165,11 +165,10 @@ async def at_the_relay(
 @asynccontextmanager
 async def at_a_desk(browser: Browser, page_file: Path) -> AsyncIterator[Page]:
     """The saved page, opened from its file without a network."""
-    context = await browser.new_context(offline=True, locale="en-GB", viewport=PHONE)
-    page = await context.new_page()
+    page = await window(browser, offline=True, viewport=PHONE)
     await page.goto(page_file.as_uri())
     yield page
-    await context.close()
+    await page.context.close()
 
 
 async def check(page: Page, package: Path, key_file: Path) -> None:
@@ -303,7 +302,7 @@ async def test_shown_by_a_server_it_takes_no_key() -> None:
     if not SAVED_PAGE.exists():
         pytest.skip("the page isn't built: `npm run vendor`")
     async with chromium() as browser:
-        page = await browser.new_page(locale="en-GB")
+        page = await window(browser)
 
         async def show(route: Route) -> None:
             await route.fulfill(body=SAVED_PAGE.read_bytes(), content_type="text/html")

@@ -86,7 +86,7 @@ async def write(
     await page.select_option("#cosigner", index=1)
     zone = timedelta(minutes=await page.evaluate("new Date().getTimezoneOffset()"))
     now = datetime.now(UTC) + timedelta(milliseconds=ahead_ms)
-    end = now - zone - timedelta(minutes=2)  # the relay's clock stands still here
+    end = now - zone - timedelta(minutes=20)  # the relay's clock stands still here
     local = "%Y-%m-%dT%H:%M:%S"
     await page.fill("#from", (end - timedelta(hours=hours)).strftime(local))
     await page.fill("#to", end.strftime(local))

@@ -18,6 +18,7 @@ RECONNECT_S = 0.3
 ASK_AGAIN_S, LAST_PAUSE_S = 0.1, 0.5
 SLOWER = 4.0
 """A machine may be so many times slower than those on which the times to wait were measured."""
+ANSWER_S = 60.0
 AWAY_S = 60.0
 """So long a server may be away: it is started again where it was killed."""
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Api:
         self._away_s = away_s
         headers = {"Accept": "application/json", **({"Origin": origin} if origin else {})}
         self.http = httpx2.AsyncClient(
-            base_url=base_url, headers=headers, timeout=20.0, trust_env=False
+            base_url=base_url, headers=headers, timeout=ANSWER_S, trust_env=False
         )
 
     async def get(self, path: str) -> Json:
@@ -133,7 +134,7 @@ class Inbox:
         reading = self._read_for_ever(api, path, is_open, missed)
         task = asyncio.create_task(reading, name="owner's stream")
         try:
-            async with asyncio.timeout(10.0):
+            async with asyncio.timeout(ANSWER_S):
                 await is_open.wait()
             yield
         finally:

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import io
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,26 @@ class Door:
         """Hold a picture before the camera."""
         picture = base64.b64encode(png).decode()
         await self._control({"do": "show", "png_b64": picture, "seconds": seconds})
+
+    @asynccontextmanager
+    async def showing(self, png: bytes, seconds: float) -> AsyncIterator[None]:
+        """Hold a picture before the camera so long, and anew until what it is for has come.
+
+        A slow machine may take longer to read it.
+        """
+        await self.show(png, seconds)
+
+        async def again() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                await self.show(png, seconds)
+
+        holding = asyncio.create_task(again(), name="held before the camera")
+        try:
+            yield
+        finally:
+            holding.cancel()
+            await asyncio.wait([holding])
 
     async def wait_until_online(self, timeout_s: float = 20.0) -> Json:
         """Wait until the page says that the doorbell reaches its relay; return its status."""

@@ -109,8 +109,8 @@ class Owner:
         await self.api.post(f"{API}/pairings", {"pairing_id": pairing_id})
         await door.hold_service_button()
         await door.wait_until_pairing_is("open", timeout_s=10.0)
-        await door.show(qr_png(offer.code.text), QR_SHOWN_S)
-        told = await self._wait_for_pairing(pairing_id, "answered", timeout_s=QR_SHOWN_S)
+        async with door.showing(qr_png(offer.code.text), QR_SHOWN_S):
+            told = await self._wait_for_pairing(pairing_id, "answered", timeout_s=QR_SHOWN_S)
         answered = offer.take_answer(msgspec.convert(told["answers"][0], SignedPairingAnswer))
         reveal = {"reveal": answered.reveal.encode().decode()}
         await self.api.post(f"{API}/pairings/{pairing_id}/reveal", reveal)
