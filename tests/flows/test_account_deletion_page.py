@@ -21,6 +21,11 @@ pytestmark = pytest.mark.browser
 DECLINE = """() => {
   navigator.credentials.get = () => Promise.reject(new DOMException("", "NotAllowedError"));
 }"""
+IS_PATIENT = """{
+  const now = performance.now.bind(performance);
+  performance.now = () => now() / 10;
+}"""
+"""A busy machine's doorbell takes longer for its answer than the app waits for it."""
 GRANT, REQUEST = "ab" * 32, "cd" * 32
 
 
@@ -55,7 +60,7 @@ def kinds(home: RecordedHome) -> list[str]:
 
 
 async def test_the_last_owner_withdraws_deletes_and_saves_the_receipt(tmp_path: Path) -> None:
-    async with recorded_home(tmp_path, "") as home:
+    async with recorded_home(tmp_path, IS_PATIENT) as home:
         world, device = home.at.world, home.at.device
         officer = await certified_officer(world)
         request = (await officer.publish(officer.sign(officer.write()))).json()
