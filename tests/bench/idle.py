@@ -246,7 +246,7 @@ async def watch(town: Town, length_s: float) -> Setting:
     await asyncio.sleep(length_s * 2 / 3)
     took_s = time.monotonic() - begun_s
     spent = {name: _Counters.of(pid).less(before[name]) for name, pid in town.pids.items()}
-    traced_s = length_s - took_s
+    traced_s = length_s / 3
     counted = await asyncio.gather(*(count_syncs(pid, traced_s) for pid in town.pids.values()))
     programs = [
         ProgramAtRest(

@@ -25,6 +25,7 @@ from tests.bench.idle import (
     sizes_of,
     watch,
 )
+from tests.fakes.waiting import eventually
 
 SYNCING = """
 import os, sys, time
@@ -56,6 +57,7 @@ def test_a_program_that_writes_is_seen_to(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", SYNCING, str(written)])
     town = Town(name="A town", folder=tmp_path / "town", pids={"writer": process.pid})
     try:
+        asyncio.run(eventually(lambda: written.exists() and written.stat().st_size > 0))
         seen = asyncio.run(watch(town, 1.5))
     finally:
         process.kill()
