@@ -60,6 +60,10 @@ class Life:
         gaps_ns = [later - sooner for sooner, later in pairwise([from_ns, *between, to_ns])]
         return sum(max(0, gap_ns - USUAL_GAP_NS) for gap_ns in gaps_ns)
 
+    def went_on_ns(self, from_ns: int, to_ns: int) -> int:
+        """Return for how long the process went on between these moments; negative if reversed."""
+        return to_ns - from_ns - self.held_up_ns(from_ns, to_ns)
+
 
 def read_journal(path: Path) -> list[Life]:
     """Return the lives of a doorbell, in order; a line torn by the process's end is left out."""
