@@ -36,6 +36,7 @@ from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
 from tests.fakes.straight_relay import StraightRelay
 from tests.fakes.terminal import FakeTerminal
+from tests.fakes.waiting import PATIENCE_S
 
 
 @dataclass
@@ -88,7 +89,7 @@ class AskedHouse:
             purpose="clips",
         )
         async with open_line(gateway, []) as line:
-            yield AskedClient(line, answer_s=5)
+            yield AskedClient(line, answer_s=PATIENCE_S)
 
     def terminal(self, *answers: str) -> FakeTerminal:
         """Return a terminal; whoever sits before it types these answers."""
