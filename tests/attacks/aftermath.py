@@ -26,6 +26,7 @@ from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import bundles_grown
 from firmware.vault.sealed_file import Vault
 from firmware.vault.storage_key import FileStorageKey
+from tests.fakes.waiting import PATIENCE_S
 from tests.faults.town import Town, running_town
 from tests.story.api import Json
 from tests.story.owner import API
@@ -210,7 +211,7 @@ def grant_of(request: Json, clip: Json) -> GrantTerms:
 async def read_logs(log_url: str) -> bytes:
     """Return every entry of both logs."""
     found = []
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_S) as http:
         for log in ("register", "custody"):
             note = (await http.get(f"{log_url}/{log}/checkpoint")).content
             size = parse_checkpoint(parse_note(note).text).size

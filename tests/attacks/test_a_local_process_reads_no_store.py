@@ -13,6 +13,7 @@ from relay.cli.check import _look_around
 from relay.cli.store_keys import OWN_PORTS, WHAT, OwnPorts, check_store_keys
 from relay.config.settings import Config
 from relay.store.objects import ObjectStore
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.servers import BIN, run_object_store, store_ports
 
 KEY = "packages/sealed"
@@ -65,7 +66,7 @@ async def test_no_port_lists_writes_or_deletes(
 ) -> None:
     # Seen to fail (200 with the list, 201, 204) without -disableHttp and -config_dir.
     url = f"http://127.0.0.1:{store_ports(store)[server]}{path}"
-    async with httpx2.AsyncClient(trust_env=False) as process:
+    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_S) as process:
         answer = await process.request(method, url, content=b"mine" if method == "PUT" else None)
     assert answer.status_code in (401, 403, 404)
     assert await objects.get(KEY, max_bytes=10_000) == SEALED

@@ -57,7 +57,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera
 from tests.fakes.ownership import Owned
 from tests.fakes.soft_token import make_soft_token
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 
 WINDOW_BYTES = 16
 MARKS = {
@@ -163,7 +163,7 @@ async def stolen_card(folder: Path, key: StorageKey, key_file: Path | None) -> A
     doorbell = Doorbell(folder, key, recovery)
     task = asyncio.create_task(doorbell.recorder.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await doorbell.film(4)
             doorbell.press()
             await doorbell.film(4)

@@ -29,6 +29,7 @@ from relay.errors import BusUnavailable, EnrolmentRefused, UnknownDoorbell
 from relay.fleet.revocation import revoke
 from relay.store import commands, fleet
 from tests.fakes.releases import released
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.doorbells import Connection, Doorbell, claim_secret, enrol, enrolment_request
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import open_world
@@ -186,7 +187,7 @@ async def test_nothing_that_it_said_last_is_logged_uploaded_or_paired(
             hooked.append(row.event)
 
         relay.hooked.append(hook)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(hooked) < 3 or len(desk.taken) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)

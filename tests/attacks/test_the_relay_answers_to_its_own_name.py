@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from relay.base.http_server import server_settings
 from relay.config.settings import NO_LIMITS, LimitsConfig
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.http_world import RELAY_URL, World, open_world
 
 RELAY = Path(__file__).parents[2] / "relay"
@@ -107,7 +108,7 @@ async def test_the_server_itself_believes_no_neighbour() -> None:
     server = uvicorn.Server(server_settings(caller, graceful_s=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_S) as http:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         # Seen to fail (192.0.2.7) without proxy_headers=False.
         assert (await http.get(url, headers=headers)).text == "127.0.0.1"

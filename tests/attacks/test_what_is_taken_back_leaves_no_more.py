@@ -22,6 +22,7 @@ from firmware.protocol.notes import StatementDone, StatementRefused
 from firmware.protocol.releases import package_id_of
 from tests.fakes.buckets import PartBucket, run_part_bucket
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
+from tests.fakes.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ async def test_an_upload_under_way_ends_before_the_card_is_asked(rig):
         (ready,) = rig.told_of(PackageReady)
         assert isinstance(await try_ticket(rig, ready), Accepted)
         connection, _ = await asyncio.to_thread(silent.accept)
-        connection.settimeout(3)
+        connection.settimeout(PATIENCE_S)
         ended: list[bool] = []
         revoke = rig.household.revoke
 
@@ -226,12 +227,12 @@ async def test_a_ticket_while_it_is_deleted_sends_nothing(rig, bucket):
 
     def slow(package_id: str) -> None:
         is_deleting.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE_S)
         discard(package_id)
 
     rig.outgoing.discard = slow
     stop = asyncio.create_task(rig.uploads.stop(package_id_of(digest)))
-    await asyncio.to_thread(is_deleting.wait, 5)
+    await asyncio.to_thread(is_deleting.wait, PATIENCE_S)
     answer = await try_ticket(rig, ready)
     go_on.set()
     await stop
@@ -248,13 +249,13 @@ async def test_nor_does_a_ticket_that_came_just_before(rig, bucket):
     class Slow:
         def standing(self, _package_id: str) -> Standing:
             is_asked.set()
-            go_on.wait(5)
+            go_on.wait(PATIENCE_S)
             return "released"
 
     outgoing = Outgoing(rig.folder / "outgoing")
     uploads = Uploads(uploader=rig.uploader, outgoing=outgoing, events=rig.events, standings=Slow())
     answer = asyncio.create_task(uploads.on_ticket(ticket_for(ready, bucket.origin)))
-    await asyncio.to_thread(is_asked.wait, 5)
+    await asyncio.to_thread(is_asked.wait, PATIENCE_S)
     uploads.end(ready.package_id)
     go_on.set()
     assert isinstance(await answer, Refused)
