@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
+from tests.fakes.waiting import PATIENCE_S
 from tests.faults.remains import Life, read_journal
 
 PROJECT = Path(__file__).resolve().parents[2]
-END_WITHIN_S = 20.0
-WAIT_S = 60.0
 
 
 def seeded_dice() -> random.Random:
@@ -96,7 +95,7 @@ class RecordingDoorbell:
         self, holds: Callable[[Life], bool] = lambda life: life.ready_ns is not None
     ) -> Life:
         """Return this process's life once it is as wanted: as a rule, once it films."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 lives = self.lives
                 if len(lives) > self._lives_before and holds(lives[-1]):
@@ -106,7 +105,7 @@ class RecordingDoorbell:
 
     async def until_ready_or_ended(self) -> None:
         """Return once the process films, or has given up."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             while self.process.returncode is None:
                 lives = self.lives[self._lives_before :]
                 if lives and lives[-1].ready_ns is not None:
@@ -124,7 +123,7 @@ class RecordingDoorbell:
     async def end(self) -> None:
         """End the process in good order, and see that it did."""
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(END_WITHIN_S):
+        async with asyncio.timeout(PATIENCE_S):
             await self._gone()
         assert self.process.returncode == 0, self.words.read_text()[-3000:]
 

@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.fakes.waiting import PATIENCE_S
+
 S = 1_000_000_000
 NEVER = 2**63
-ATTACH_WITHIN_S = 20.0
 
 _LINE = re.compile(r"(\d+) +(\d+)\.(\d{6}) (.*)")
 _TOOK = re.compile(r"<(\d+)\.(\d{6})>$")
@@ -55,7 +56,7 @@ async def attached(pid: int, *options: str, log: Path) -> AsyncIterator[None]:
         "strace", *always, *options, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
-    async with asyncio.timeout(ATTACH_WITHIN_S):
+    async with asyncio.timeout(PATIENCE_S):
         line = b""
         while b"attached" not in line:
             line = await process.stderr.readline()
