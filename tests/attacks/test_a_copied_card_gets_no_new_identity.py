@@ -43,7 +43,9 @@ async def test_door_number_and_link_give_it_and_nothing_else_does(tmp_path: Path
     marked_video(tmp_path / "canary.mp4")
     async with siege(tmp_path) as here:
         headers = {"Origin": here.door_url, "Accept": "application/json"}
-        async with httpx2.AsyncClient(base_url=here.door_url, headers=headers) as http:
+        async with httpx2.AsyncClient(
+            base_url=here.door_url, headers=headers, timeout=PATIENCE_S
+        ) as http:
 
             async def post(path: str, **fields: str) -> int:
                 return (await http.post(path, data=fields)).status_code
@@ -69,4 +71,4 @@ async def test_door_number_and_link_give_it_and_nothing_else_does(tmp_path: Path
                 assert status["troubles"] == []
             finally:
                 second.terminate()
-                await asyncio.to_thread(second.wait, 20)
+                await asyncio.to_thread(second.wait, PATIENCE_S)
