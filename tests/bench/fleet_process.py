@@ -66,6 +66,9 @@ class Fleet:
         for _ in range(window):
             self._press_next()
         await asyncio.sleep(seconds)
+        async with asyncio.timeout(PATIENCE_S):
+            while not self._times_ns:  # noqa: ASYNC110 (a slow machine's first receipt)
+                await asyncio.sleep(0.01)
         took_s, count = time.monotonic() - begin_s, len(self._times_ns)
         self._is_pressing = False
         async with asyncio.timeout(PATIENCE_S):

@@ -27,7 +27,7 @@ from tests.story.door import Door
 log = logging.getLogger(__name__)
 
 RING_P95_MS, OPEN_MS, SCROLL_MS = 1000.0, 300.0, 50.0
-SEEN_S = 20.0
+SEEN_S = 60.0
 PAUSE_S = 2.5
 """Between two rings: a doorbell makes at most one event's picture every two seconds."""
 WATCH_THE_DOOR = """() => {

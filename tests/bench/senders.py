@@ -27,7 +27,7 @@ _MODULES = {
 }
 _IN_PEERS = (LIBDATACHANNEL, REACTOR)
 _FOR_ONE_VIEWER = (REACTOR,)
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 """Within this a sender does what it is told, or hangs."""
 TRY_S = 90.0
 """Longer than any join and what is watched after it."""

@@ -32,7 +32,7 @@ FEW_VIEWERS = (1, 2, 4)
 WINDOW_S = 10.0
 SETTLE_S = 1.0
 LEAST_ARRIVED, LEAST_IN_SHORT = 0.95, 0.2
-SEEN_S = 30.0
+SEEN_S = 90.0
 
 
 def measure(size: Size) -> list[Result]:

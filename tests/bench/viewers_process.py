@@ -22,7 +22,7 @@ from aiortc import (
 
 from tests.story.settings import has_only_loopback
 
-SEEN_S = 20.0
+SEEN_S = 60.0
 
 
 class Counter:
