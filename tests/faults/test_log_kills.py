@@ -33,6 +33,7 @@ from relay.store.objects import ObjectStore
 from relay.tools.monitor.log_reader import LogReader, ReadLog
 from relay.tools.witness.cli import main as witness_main
 from tests.fakes.ports import free_port
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.servers import run_object_store, wait_for_port
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -95,7 +96,8 @@ class LogHouse:
             await tx.exec_driver_sql("UPDATE log_heads SET held_until_ms = 0")
 
     async def wait_until_all_is_published(self) -> None:
-        for _ in range(600):
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
             async with self.database.read() as tx:
                 if (await rows.get_head(tx, "custody")).published_size == len(self.added):
                     return
@@ -210,12 +212,12 @@ async def check(house: LogHouse) -> None:
 async def test_killed_at_a_step_it_goes_on_where_it_was(house: LogHouse, point: str) -> None:
     await house.add(3)
     process = house.start(point)
-    assert await asyncio.to_thread(process.wait, 30) == -signal.SIGKILL
+    assert await asyncio.to_thread(process.wait, PATIENCE_S) == -signal.SIGKILL
     await house.look()
     await house.end_turns()
     await house.add(2)
     process = house.start(point)  # and once more, with a tree that is there
-    assert await asyncio.to_thread(process.wait, 30) == -signal.SIGKILL
+    assert await asyncio.to_thread(process.wait, PATIENCE_S) == -signal.SIGKILL
     await house.look()
     await house.end_turns()
     process = house.start()
