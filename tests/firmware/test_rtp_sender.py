@@ -10,6 +10,7 @@ import pytest
 from firmware.live.pacer import CATCH_UP_PACKETS
 from firmware.live.rtp_sender import RtpSender
 from firmware.live.stream_source import CATCH_UP_S
+from tests.fakes.own_time import own_time
 from tests.fakes.rtp_room import FRAME_90K, Room, payloads, sequences, timestamps
 from tests.fakes.rtp_sender import PARAMETERS, FakeFeed, FakeUnit, FakeWire
 from tests.fakes.waiting import eventually
@@ -17,10 +18,11 @@ from tests.fakes.waiting import eventually
 
 @pytest.fixture
 async def room() -> Iterator[Room]:
-    here = Room()
-    await asyncio.sleep(0)
-    yield here
-    here.main.stop()
+    with own_time():
+        here = Room()
+        await asyncio.sleep(0)
+        yield here
+        here.main.stop()
 
 
 async def test_a_viewer_begins_at_a_key_frame_that_it_asks_for(room: Room) -> None:

@@ -10,6 +10,7 @@ from firmware.live.key_frame_gate import KEY_FRAME_EVERY_S, KEY_FRAMES_AT_ONCE
 from firmware.live.link_estimate import LinkReport
 from firmware.live.rtp_stream import ntp_of
 from firmware.live.rtx import AT_FIRST, AT_ONCE, FEW, TWICE_AT_ONCE
+from tests.fakes.own_time import own_time
 from tests.fakes.rtp_room import Room, payloads, sequences, timestamps
 from tests.fakes.rtp_sender import FakeFeed
 from tests.fakes.waiting import eventually
@@ -17,10 +18,11 @@ from tests.fakes.waiting import eventually
 
 @pytest.fixture
 async def room() -> Iterator[Room]:
-    here = Room()
-    await asyncio.sleep(0)
-    yield here
-    here.main.stop()
+    with own_time():
+        here = Room()
+        await asyncio.sleep(0)
+        yield here
+        here.main.stop()
 
 
 async def test_a_storm_of_picture_losses_costs_a_few_key_frames_and_then_one_now_and_then(
