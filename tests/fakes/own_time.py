@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from tests.fakes.clock import ManualClock
 
+TICK_S = 1e-6
+"""What each turn of the loop takes: without it, who waits for no time at all would wait for ever."""
+
 
 class OwnTime:
     """The time of a loop, in seconds."""
@@ -25,10 +28,9 @@ class OwnTime:
         """Let time pass without a turn of the loop."""
         self._now_s += seconds
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what has come; if nothing has, let the time until the next timer pass."""
+        self._now_s += TICK_S
         come = self._select(0)
         if come or timeout == 0:
             return come

@@ -1,7 +1,6 @@
 """Buttons that bounce, spark and are held, on the mock pins that ship with the doorbell."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from firmware.panel.button import Button, Press
 from firmware.panel.gpio import MockGpio
 from firmware.panel.pins import load_pins
-from firmware.system.clock import SystemClock
+from tests.fakes.own_time import LoopClock, OwnTime, own_time
 from tests.fakes.waiting import eventually
 
 DEBOUNCE_MS = 30
@@ -30,7 +29,7 @@ class Finger:
             self.pins,
             "bell",
             debounce_ms=DEBOUNCE_MS,
-            clock=SystemClock(),
+            clock=LoopClock(),
             loop=asyncio.get_running_loop(),
             hold_s=hold_s,
             held_at_start_s=held_at_start_s,
@@ -51,6 +50,12 @@ class Finger:
             await asyncio.sleep(pause_s)
 
 
+@pytest.fixture(autouse=True)
+async def loop_time() -> AsyncIterator[OwnTime]:
+    with own_time() as time:
+        yield time
+
+
 @pytest.fixture
 async def finger() -> AsyncIterator[Finger]:
     finger = Finger()
@@ -59,9 +64,9 @@ async def finger() -> AsyncIterator[Finger]:
 
 
 async def test_a_press_is_told_once_with_the_time_of_its_edge(finger: Finger) -> None:
-    before_ns = SystemClock().monotonic_ns()
+    before_ns = LoopClock().monotonic_ns()
     finger.pins.set_active("bell", is_active=True)
-    after_ns = SystemClock().monotonic_ns()
+    after_ns = LoopClock().monotonic_ns()
     await asyncio.sleep(0.1)
     finger.pins.set_active("bell", is_active=False)
     await eventually(lambda: finger.releases)
@@ -83,24 +88,28 @@ async def test_a_spark_is_no_press(finger: Finger) -> None:
     assert finger.presses == []
 
 
-async def test_a_press_that_came_and_went_while_the_loop_was_busy_counts(finger: Finger) -> None:
-    edges_of_a_press(finger)
+async def test_a_press_that_came_and_went_while_the_loop_was_busy_counts(
+    finger: Finger, loop_time: OwnTime
+) -> None:
+    edges_of_a_press(finger, loop_time)
     await asyncio.sleep(0.06)
     assert len(finger.presses) == 1
     assert finger.releases == 1
 
 
-async def test_a_spark_while_the_loop_was_busy_is_still_no_press(finger: Finger) -> None:
-    edges_of_a_press(finger, hold_s=0.005)
-    time.sleep(0.05)  # noqa: ASYNC251 - the loop is busy with something else
+async def test_a_spark_while_the_loop_was_busy_is_still_no_press(
+    finger: Finger, loop_time: OwnTime
+) -> None:
+    edges_of_a_press(finger, loop_time, hold_s=0.005)
+    loop_time.hang(0.05)  # the loop is busy with something else
     await asyncio.sleep(0.06)
     assert finger.presses == []
 
 
-def edges_of_a_press(finger: Finger, *, hold_s: float = 0.1) -> None:
+def edges_of_a_press(finger: Finger, loop_time: OwnTime, *, hold_s: float = 0.1) -> None:
     """Close and open the contact, as gpiozero's thread sees it, without a turn of the loop."""
     finger.pins.set_active("bell", is_active=True)
-    time.sleep(hold_s)
+    loop_time.hang(hold_s)
     finger.pins.set_active("bell", is_active=False)
 
 
@@ -124,9 +133,9 @@ async def test_a_short_press_is_no_long_one(finger: Finger) -> None:
 
 
 async def test_a_press_that_began_before_the_pin_was_opened_is_told_at_its_end() -> None:
-    before_ns = SystemClock().monotonic_ns()
+    before_ns = LoopClock().monotonic_ns()
     finger = Finger(is_held=True)
-    opened_ns = SystemClock().monotonic_ns()
+    opened_ns = LoopClock().monotonic_ns()
     await asyncio.sleep(0.06)
     assert finger.presses == []
     finger.pins.set_active("bell", is_active=False)

@@ -53,6 +53,13 @@ def wait_until_silent(gong: Gong, timeout_s: float = PATIENCE_S) -> None:
         time.sleep(0.005)
 
 
+def wait_until_given_back(gpio: MockGpio) -> None:
+    ends_s = time.monotonic() + PATIENCE_S
+    while gpio._pin("chime").function != "input" and time.monotonic() < ends_s:
+        time.sleep(0.005)
+    assert gpio._pin("chime").function == "input"
+
+
 def test_a_ring_is_one_pulse_of_the_length_that_was_set(gong: Gong) -> None:
     assert gong.chime.ring()
     wait_until_silent(gong)
@@ -131,10 +138,7 @@ def test_a_driver_that_cannot_switch_off_still_gives_the_pin_back() -> None:
         Output(StickyDevice(gpio.output("chime")._device)), pulse_ms=20, clock=ManualClock()
     )
     chime.ring()
-    ends_s = time.monotonic() + PATIENCE_S
-    while gpio._pin("chime").function != "input" and time.monotonic() < ends_s:
-        time.sleep(0.005)
-    assert gpio._pin("chime").function == "input"
+    wait_until_given_back(gpio)
     assert gpio.level("chime") == 0
     chime.close()
 
@@ -153,9 +157,8 @@ def test_a_pin_that_cannot_be_switched_off_is_given_back() -> None:
     sticky = StickyOutput(gpio.output("chime")._device)
     chime = Chime(sticky, pulse_ms=20, clock=ManualClock())
     chime.ring()
-    time.sleep(0.2)
+    wait_until_given_back(gpio)
     assert gpio.level("chime") == 0
-    assert gpio._pin("chime").function == "input"
     chime.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from firmware.panel.light import SIGNALS, Light, LightState
 from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
+from tests.fakes.own_time import LoopClock, own_time
 
 BEFORE_WATCHED = {LightState.RESET, LightState.WATCHED}
 
@@ -37,12 +38,13 @@ class Lamp:
 @pytest.fixture
 async def lit() -> AsyncIterator[tuple[Light, list[float]]]:
     led = FakeLed()
-    light = Light(led, clock=SystemClock(), max_percent=60)
-    task = asyncio.create_task(light.run())
-    yield light, led.levels
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    light = Light(led, clock=LoopClock(), max_percent=60)
+    with own_time():
+        task = asyncio.create_task(light.run())
+        yield light, led.levels
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def rhythm(state: LightState, *, over_s: float = 16.0) -> tuple[float, ...]:

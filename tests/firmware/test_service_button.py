@@ -1,16 +1,16 @@
 """The service button: it pairs, it resets from power-on, and nothing else does either."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from firmware.panel.button import ServiceButton
 from firmware.panel.gpio import MockGpio
 from firmware.panel.pins import load_pins
-from firmware.system.clock import SystemClock
 from firmware.system.uptime import BoardUptime
 from tests.fakes.board import ManualUptime
+from tests.fakes.own_time import LoopClock, own_time
 
 PAIRING_S, RESET_S = 0.25, 0.5
 DEBOUNCE_MS = 30
@@ -26,7 +26,7 @@ class Case:
         self.button = ServiceButton(
             self.gpio,
             debounce_ms=DEBOUNCE_MS,
-            clock=SystemClock(),
+            clock=LoopClock(),
             loop=asyncio.get_running_loop(),
             uptime=ManualUptime(uptime_s),
             pairing_hold_s=PAIRING_S,
@@ -54,16 +54,17 @@ OpenCase = Callable[..., Case]
 
 
 @pytest.fixture
-def open_case() -> Iterator[OpenCase]:
+async def open_case() -> AsyncIterator[OpenCase]:
     cases: list[Case] = []
 
     def make(*, is_held: bool = True, uptime_s: float = 20.0, is_card_bad: bool = False) -> Case:
         cases.append(Case(is_held=is_held, uptime_s=uptime_s, is_card_bad=is_card_bad))
         return cases[-1]
 
-    yield make
-    for case in cases:
-        case.button.close()
+    with own_time():
+        yield make
+        for case in cases:
+            case.button.close()
 
 
 async def test_held_from_power_on_it_resets_and_says_so_before(open_case: OpenCase) -> None:
