@@ -27,6 +27,11 @@ class BadCard:
         self.may_sync.set()
         self.is_stalled = False
 
+    @property
+    def may_stall(self) -> bool:
+        """Whether a sync takes long now."""
+        return self.stall_s > 0 or self.is_stalled or not self.may_sync.is_set()
+
     def touch(self) -> None:
         """Raise what a system call on this card would raise."""
         if self.is_full():

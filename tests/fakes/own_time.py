@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from tests.fakes.clock import ManualClock
 
 TICK_S = 1e-6
-"""What each turn of the loop takes: without it, who waits for no time at all would wait for ever."""
+"""What each turn of the loop takes: else who waits for no time at all would wait for ever."""
 
 
 class OwnTime:

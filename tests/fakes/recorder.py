@@ -38,7 +38,7 @@ from firmware.vault.storage_key import FileStorageKey
 from tests.fakes.bad_card import BadCard, BadCardVault
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, SoftSigner, TinyCamera
-from tests.fakes.waiting import PATIENCE_S
+from tests.fakes.waiting import PATIENCE_S, eventually
 
 DEVICE = "abcdefghijklmnop2345"
 PRE_ROLL_S, POST_ROLL_S, LONGEST_S = 3.0, 2.0, 12.0
@@ -88,6 +88,38 @@ class Shelves:
         )
         self.playback = Playback(self.library, self.vault)
         self.thumbnails = Thumbnails(self.library, self.vault)
+
+
+class WatchedRecorder(Recorder):
+    """A recorder of whose thread is known whether it has seen what there is to see."""
+
+    _is_running = False
+    _begun = 0
+    _ended = 0
+
+    def turn(self) -> None:
+        self._begun += 1
+        try:
+            super().turn()
+        finally:
+            self._ended += 1
+
+    def _run(self) -> None:
+        self._is_running = True
+        try:
+            super()._run()
+        finally:
+            self._is_running = False
+
+    async def see(self) -> None:
+        """Wait until a turn that began after this moment has ended, or none will begin."""
+        begun = self._begun
+        await eventually(lambda: self._ended > begun or self._is_at_rest)
+
+    @property
+    def _is_at_rest(self) -> bool:
+        is_between = self._begun == self._ended
+        return not self._is_running or (is_between and not self._triggers and self._cutter.is_idle)
 
 
 class RecordingRig(Shelves):
@@ -148,7 +180,8 @@ class RecordingRig(Shelves):
             reach=clip_span_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
             sound=self.sound,
         )
-        self.recorder = Recorder(
+        self.card = card
+        self.recorder = WatchedRecorder(
             cutter=cutter,
             writer=writer,
             library=self.library,
@@ -167,7 +200,10 @@ class RecordingRig(Shelves):
         return pts_90k_of(self.clock.monotonic_ns())
 
     async def film(self, seconds: float, *, filler: bytes = b"") -> None:
-        """Let time pass with pictures, each `filler` longer; they come from another thread."""
+        """Let time pass with pictures, each `filler` longer; they come from another thread.
+
+        Return once the recorder has seen them, unless the card holds it up.
+        """
         assert isinstance(self.clock, ManualClock)
         units = [replace(unit, data=unit.data + filler) for unit in self.camera.film(seconds)]
         self.filmed += units
@@ -176,6 +212,8 @@ class RecordingRig(Shelves):
         thread.join()
         self.clock.advance(seconds)
         await asyncio.sleep(0.02)
+        if self.card is None or not self.card.may_stall:
+            await self.recorder.see()
 
     def hide(self, mask_digest: str) -> None:
         """Hide other parts of the picture from now on, as `CameraWiring.hide` does."""
