@@ -154,16 +154,19 @@ async def house(folder: Path, **options: Any) -> AsyncIterator[House]:
 async def ring(home: House) -> None:
     await home.gpio.press("bell", 0.08)
     await asyncio.sleep(0.02)
+    await eventually(lambda: home.chimes or not home.panel.has_chime)
 
 
 async def test_a_press_begins_a_clip_at_its_own_time_and_is_told(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         before = pts_90k_of(home.clock.monotonic_ns())
+        home.gpio.set_active("bell", is_active=True)
+        after = pts_90k_of(home.clock.monotonic_ns())
         await ring(home)
     (_, (event_id, kind, at_pts_90k)), (_, event) = home.done
     assert home.happened == ["clip", "told"]
     assert (event_id, kind, event.body) == (event.id, "pressed", Pressed(camera="working"))
-    assert 0 <= at_pts_90k - before < 90 * 30
+    assert before <= at_pts_90k <= after
     assert home.chimes == 1
 
 
@@ -259,8 +262,8 @@ async def test_held_for_three_seconds_the_inner_button_pairs_and_the_outer_only_
     other.mkdir()
     async with house(one) as inner, house(other) as outer:
         await asyncio.gather(
-            inner.order({"do": "press", "pin": "service", "hold_s": 3.2}),
-            outer.order({"do": "press", "pin": "bell", "hold_s": 3.2}),
+            inner.order({"do": "press", "pin": "service", "hold_s": 6.0}),
+            outer.order({"do": "press", "pin": "bell", "hold_s": 6.0}),
         )
         now_ms = inner.clock.monotonic_ns() // 1_000_000
         assert inner.pairing.view(now_ms).state == "open"
