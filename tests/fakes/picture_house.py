@@ -44,7 +44,7 @@ class SlowSealer(PictureSealer):
     def seal(self, picture: EventPicture) -> SealedThumbnail | None:
         self.threads.add(threading.get_ident())
         self.is_sealing.set()
-        self.may_seal.wait(5)
+        self.may_seal.wait(PATIENCE_S)
         return super().seal(picture)
 
 

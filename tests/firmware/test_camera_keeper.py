@@ -41,6 +41,8 @@ QUICK = CameraTimeouts(
     keyless_after_s=0.3,
 )
 """A call that returns late on a busy machine hasn't hung."""
+STEADY = replace(QUICK, frozen_after_s=1.0, first_unit_s=1.0, keyless_after_s=1.2)
+"""For cameras that film: a thread that a busy machine holds up for a moment isn't frozen."""
 HANGING = replace(QUICK, call_s=0.2)
 """For drivers and cards that hang."""
 
@@ -117,7 +119,7 @@ class ScriptedSource:
     def _enter(self, call: object) -> None:
         self.calls.append(call)
         if call == self.hangs_in:
-            self.may_return.wait(10)
+            self.may_return.wait(PATIENCE_S)
 
     def _film(self, sink: PictureSink) -> None:
         while not self._stopped.wait(0.005):
@@ -200,7 +202,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+    return World(tmp_path, patience=STEADY)
 
 
 async def test_a_camera_that_works_is_said_to_once_and_measured(world: World) -> None:
@@ -234,8 +236,9 @@ async def test_a_camera_that_stays_frozen_is_stopped_and_started(world: World) -
 
 
 async def test_a_camera_that_nothing_brings_back_gives_the_process_up_once_for_now(
-    world: World,
+    tmp_path: Path,
 ) -> None:
+    world = World(tmp_path)
     world.source.is_frozen = True
     async with world.running():
         await eventually(lambda: world.given_up != [])
@@ -275,7 +278,7 @@ async def test_a_driver_call_that_never_returns_gives_the_process_up(
     async with world.running():
         await eventually(lambda: world.given_up != [])
         assert world.keeper.state == "frozen"
-        assert world.keeper.stuck_s() < 1
+        await eventually(lambda: world.keeper.stuck_s() < 1)
 
 
 async def test_a_start_that_hung_and_came_back_is_not_started_twice(tmp_path: Path) -> None:
@@ -462,10 +465,10 @@ class HangingRescue(Rescue):
         self.may_return = threading.Event()
 
     def note_success(self) -> None:
-        self.may_return.wait(10)
+        self.may_return.wait(PATIENCE_S)
 
     def note_restart(self) -> bool:
-        self.may_return.wait(10)
+        self.may_return.wait(PATIENCE_S)
         return super().note_restart()
 
 
@@ -480,7 +483,7 @@ async def test_a_card_that_hangs_keeps_no_camera_from_being_watched(tmp_path: Pa
         await eventually(lambda: world.states[-2:] == ["frozen", "working"])
         world.source.encoder_heals, world.source.is_frozen = False, True
         await eventually(lambda: world.source.calls.count("start") >= QUICK.camera_starts + 3)
-        assert world.keeper.stuck_s() < 1
+        await eventually(lambda: world.keeper.stuck_s() < 1)
         world.rescue.may_return.set()
 
 
@@ -500,6 +503,7 @@ async def test_the_board_restarts_for_a_missing_camera_only_after_an_hour_up(
         world.source.fails = iter([missing] * 1000)
         async with world.running():
             await asyncio.sleep(0.45)
+            await eventually(lambda world=world, least=reboots: world.reboots >= least)
         assert world.reboots == reboots
         assert world.given_up == []
 

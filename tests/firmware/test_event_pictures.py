@@ -76,7 +76,7 @@ async def test_wanting_one_returns_at_once_and_everything_slow_is_off_the_loop(
     async with house(tmp_path) as home:
         home.sealer.may_seal.clear()
         home.ring()
-        await asyncio.to_thread(home.sealer.is_sealing.wait, 5)
+        await asyncio.to_thread(home.sealer.is_sealing.wait, PATIENCE_S)
         assert threading.get_ident() not in home.sealer.threads
         assert home.told == []
         home.sealer.may_seal.set()
@@ -141,7 +141,7 @@ async def test_one_that_a_mask_hides_while_it_is_sealed_is_not_told(tmp_path: Pa
     async with house(tmp_path) as home:
         home.sealer.may_seal.clear()
         home.ring()
-        await asyncio.to_thread(home.sealer.is_sealing.wait, 5)
+        await asyncio.to_thread(home.sealer.is_sealing.wait, PATIENCE_S)
         home.shown_since_90k = home.now_90k + 1
         home.sealer.may_seal.set()
         await settled(home)
@@ -170,7 +170,7 @@ async def test_one_whose_last_browser_was_ended_meanwhile_is_not_told(tmp_path: 
     async with house(tmp_path) as home:
         home.sealer.may_seal.clear()
         home.ring()
-        await asyncio.to_thread(home.sealer.is_sealing.wait, 5)
+        await asyncio.to_thread(home.sealer.is_sealing.wait, PATIENCE_S)
         home.enrolled = []
         home.sealer.may_seal.set()
         await settled(home)
