@@ -99,12 +99,13 @@ class Button:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
-        if before is not None and at_ns - before.at_ns >= self._debounce_s * 1e9:
-            self._settle(before)  # it lasted; only the loop came too late to see that
-        if is_down == self._is_down:
-            return
-        self._unsettled = Edge(is_down=is_down, at_ns=at_ns)
-        self._settling = self._loop.call_later(self._debounce_s, self._settle, self._unsettled)
+        try:
+            if before is not None and at_ns - before.at_ns >= self._debounce_s * 1e9:
+                self._settle(before)  # it lasted; only the loop came too late to see that
+        finally:  # also after a listener has failed: this edge is told as well
+            if is_down != self._is_down:
+                edge = self._unsettled = Edge(is_down=is_down, at_ns=at_ns)
+                self._settling = self._loop.call_later(self._debounce_s, self._settle, edge)
 
     def _settle(self, edge: Edge) -> None:
         self._settling = self._unsettled = None
