@@ -6,11 +6,13 @@ From pairing to moving out, over real parts of the doorbell and a real relay (we
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from firmware.consent.facts import Decision, Grant
 from firmware.enrolment.keys import load_or_make_keys
@@ -23,7 +25,7 @@ from firmware.protocol.encoding import decode, unb64u
 from firmware.protocol.events import GuestLet, ReleaseCommitted
 from firmware.protocol.notes import NOTE_TAG, MovedOut, OwnerNote
 from firmware.protocol.passkeys import verify_p256
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import eventually, in_time
 from tests.flows.browser import Person, pictured_on_failure
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import KEYS_OF_THIS_BROWSER, PICTURES_SHOWN, pair_another
@@ -60,7 +62,7 @@ async def test_a_week_of_a_household(tmp_path: Path) -> None:
 async def tap_all(page: Page, words: list[str]) -> None:
     """Tap these words, one after the other."""
     for place, word in enumerate(words):
-        await page.locator(f"[data-place='{place}'] button", has_text=word).first.click()
+        await page.click(f"[data-place='{place}'] button:text-is('{word}')")
     await expect(page.locator("#words-found")).to_be_visible()
 
 
@@ -206,8 +208,9 @@ async def both_phones_save_at_once(home: House, one: Page, other: Page) -> None:
         await home.open(page, "settings/doorbell/{device}/keep")
         await expect(page.locator("#in-force-since")).to_be_visible()
         await page.select_option("#setting-keep-days", days)
-    await asyncio.gather(one.click("#save-settings"), other.click("#save-settings"))
-    await eventually(lambda: len(home.rig.settings) == 2)
+    async with sent_together(one, other):
+        await asyncio.gather(one.click("#save-settings"), other.click("#save-settings"))
+        await eventually(lambda: len(home.rig.settings) == 2)
     for page in (one, other):
         await page.wait_for_selector("#settings-saved, #settings-conflict")
     has_lost = await one.locator("#settings-conflict").count() == 1
@@ -226,6 +229,22 @@ async def both_phones_save_at_once(home: House, one: Page, other: Page) -> None:
     both = home.rig.settings[-1]
     assert (both.revision, both.is_opted_in) == (3, True)
     assert {kept.keep_days, both.keep_days} == {3, 7}
+
+
+@asynccontextmanager
+async def sent_together(*pages: Page) -> AsyncIterator[None]:
+    """Hold what each page signs until all have signed: none hears of another's before."""
+    signed = asyncio.Barrier(len(pages))
+
+    async def send(route: Route) -> None:
+        await in_time(signed.wait())
+        await route.continue_()
+
+    for page in pages:
+        await page.route("**/doorbells/*/statements", send)
+    yield
+    for page in pages:
+        await page.unroute("**/doorbells/*/statements")
 
 
 async def the_police_ask_twice(home: House, page: Page) -> None:
