@@ -13,12 +13,12 @@ from firmware.enrolment.pairing import Pairing
 from firmware.protocol.commands import PairingRevealed, SealedStatement
 from firmware.protocol.events import Note, PairingAnswered
 from tests.fakes.pairing_app import read_code
-from tests.fakes.waiting import eventually, in_time
+from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 from tests.flows.laptop_home import Home, home
 from tests.relay.http_world import OWNER_ORIGIN
 
 CLI = "firmware.companion.owner.cli"
-READY_S = 60
+READY_S = PATIENCE_S
 
 
 def read_picture(path: Path) -> str:
@@ -49,7 +49,7 @@ async def pair(at: Home, key: Path) -> list[str]:
     assert known is not None
     answered = PairingAnswered(pairing_id=known.code.pairing_id, signed=signed)
     await at.world.pairings.take_answer(at.rig.keys.device, answered)
-    await eventually(lambda: any(isinstance(one, PairingRevealed) for one in at.carrier.seen), 60)
+    await eventually(lambda: any(isinstance(one, PairingRevealed) for one in at.carrier.seen))
     (reveal,) = (one for one in at.carrier.seen if isinstance(one, PairingRevealed))
     assert bell.take_reveal(reveal.pairing_id, reveal.reveal, 0) is None
     words = list(bell.view(0).words)

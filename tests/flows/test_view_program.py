@@ -17,14 +17,14 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
 from tests.fakes.porch import Porch, porch
-from tests.fakes.waiting import eventually, in_time
+from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 from tests.flows.live_session import Carrier
 from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
 
 REPOSITORY = Path(__file__).parents[2]
-READY_S = 20
+READY_S = PATIENCE_S
 
 
 @dataclass
