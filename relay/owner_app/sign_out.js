@@ -9,7 +9,8 @@ import { pause } from "./pause.js";
 import * as snapshot from "./snapshot.js";
 import { forgetWorkerStore, readPush } from "./worker_store.js";
 
-const WAIT_MS = 5000;
+/** A doorbell is asked twice meanwhile, each time through the relay. */
+const WAIT_MS = 20_000;
 
 /**
  * Never fails; the app has gone on meanwhile.

@@ -26,7 +26,7 @@ from relay.store import thumbnails
 from relay.store.schema import push_subscriptions
 from tests.fakes.waiting import PATIENCE_S
 from tests.flows.live_session import Visit, enrolled, visiting
-from tests.flows.phone import IS_INSTALLED, Phone, one_copy_of_the_app, until
+from tests.flows.phone import Phone, one_copy_of_the_app, until
 from tests.relay.http_world import OWNER_ORIGIN
 
 PICTURE_WIDTH = 320
@@ -100,7 +100,7 @@ class Home:
         )
 
     async def open(self) -> None:
-        await until(self.at.page, IS_INSTALLED)  # else the page says so, after a while
+        await self.phone.wait_until_installed()  # else the page says so, after a while
         await self.at.page.goto(f"{OWNER_ORIGIN}/#/settings/notifications")
         await self.at.page.reload()
         await self.at.page.wait_for_selector("#push-form, #push-blocked")

@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import select
 
+from firmware.protocol.commands import CommandBody, ReplyBody, SealedOrder
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import (
     EmergencyPush,
@@ -95,6 +96,22 @@ async def test_signing_out_ends_them_too(tmp_path: Path) -> None:
         await home.phone.deliver(home.text(event))
         await asyncio.sleep(0.5)
         assert await home.phone.shown() == []
+
+
+async def test_signing_out_ends_them_at_a_doorbell_that_takes_its_time(tmp_path: Path) -> None:
+    """Seen to leave the doorbell as it was while it was waited for five seconds."""
+    async with at_home(tmp_path) as home:
+        await home.turn_on()
+
+        async def slowly(body: CommandBody, answered: ReplyBody) -> ReplyBody:
+            if not isinstance(body, SealedOrder):
+                await asyncio.sleep(6)
+            return await home.carry_out(body, answered)
+
+        home.at.carrier.change_reply = slowly
+        await home.at.page.click("#sign-out")
+        await eventually(lambda: home.enrolled().push is None)
+        await eventually_no_endpoint(home)
 
 
 async def eventually_no_endpoint(home: Home) -> None:
