@@ -24,9 +24,9 @@ pytestmark = pytest.mark.browser
 
 B_URL = "http://relay-b.test"
 EVIL_URL = "http://relay-evil.test"
-BOOKS = """async () => {
+BOOKS_ARE = """async (relays) => {
   const { readWorkerStores } = await import("/worker_store.js");
-  return Object.keys(await readWorkerStores());
+  return Object.keys(await readWorkerStores()).sort().join() === relays.sort().join();
 }"""
 
 TURN_ON = """async (relay) => {
@@ -71,6 +71,10 @@ class Homes:
         homes = self.first.page.locator("#other-homes .row button")
         async with self.first.page.expect_event("load"):
             await homes.filter(has_text=urlsplit(relay).hostname).click()
+
+    async def books_are(self, *relays: str) -> None:
+        """Wait until the worker has a book of each of these relays, and of no other."""
+        await until(self.first.page, BOOKS_ARE, list(relays))
 
     async def join(self) -> None:
         """Accept the invitation that the page shows."""
@@ -120,9 +124,10 @@ async def test_one_goes_to_another_home_and_back_and_stays_signed_in(tmp_path: P
     async with two_homes(tmp_path) as homes:
         page = homes.first.page
         assert await homes.signed_in_at() == RELAY_URL
+        await homes.books_are(RELAY_URL)  # written once the relay has told of the doorbell
         await homes.go_to(B_URL)
         await page.wait_for_selector("#sign-in")
-        assert await page.evaluate(BOOKS) == [RELAY_URL]  # its rings are shown meanwhile
+        await homes.books_are(RELAY_URL)  # its rings are shown meanwhile
         await homes.go_to(RELAY_URL)
         assert await homes.signed_in_at() == RELAY_URL
 
@@ -156,6 +161,7 @@ async def test_turning_notifications_on_says_first_where_they_end(tmp_path: Path
         await page.context.grant_permissions(["notifications"], origin=OWNER_ORIGIN)
         await page.add_init_script(NO_PUSH_SERVICE)
         await page.reload()
+        await homes.books_are(RELAY_URL)
         await page.evaluate(TURN_ON, RELAY_URL)
         await homes.open(join_link(await homes.other.invite_owner(), B_URL))
         await homes.join()
@@ -163,7 +169,7 @@ async def test_turning_notifications_on_says_first_where_they_end(tmp_path: Path
         await homes.open("#/settings/notifications")
         await expect(page.get_by_test_id("push-state")).to_have_text("Off in this browser")
         await expect(page.locator("#push-elsewhere")).to_contain_text("They are on for")
-        assert await page.evaluate(BOOKS) == [RELAY_URL, B_URL]
+        await homes.books_are(RELAY_URL, B_URL)
         await homes.open("#/settings")
         await homes.go_to(RELAY_URL)
         assert await homes.signed_in_at() == RELAY_URL
