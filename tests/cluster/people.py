@@ -44,6 +44,8 @@ AGAIN_S = 1.5
 """So soon a doorbell tells again what has no receipt."""
 LET_IN_S = 8.0
 """So long it waits for a broker that may have been killed meanwhile."""
+ACK_S = 5.0
+"""So long it waits for what it told to be taken by such a broker."""
 PUSH_EACH = 5
 """So many presses; the relay lets one doorbell push 60 times, and then each 20 s."""
 PUSH_LASTS_MS = 3_600_000
@@ -154,7 +156,7 @@ class Ringing:
 
     def _told(self, line: Connection, event: Event) -> bool:
         try:
-            line.publish("event", event.encode())
+            line.publish("event", event.encode(), wait_s=ACK_S)
         except (RuntimeError, ValueError):  # the connection is gone
             return False
         return self._heed(line, AGAIN_S, until=event.id)
@@ -188,7 +190,7 @@ class Ringing:
             self.doorbell.host, self.doorbell.port = broker.host, broker.port
             try:
                 line = self.doorbell.open(wait_s=LET_IN_S)
-                line.publish("status", self.doorbell.status("online").encode())
+                line.publish("status", self.doorbell.status("online").encode(), wait_s=ACK_S)
                 if line.subscribe(topic(self.doorbell.device, "command"), LET_IN_S):
                     return line
             except (OSError, PermissionError, RuntimeError, ValueError, queue.Empty):

@@ -54,7 +54,9 @@ class DeafLine(Connection):
     def subscribe(self, _name: str, _wait_s: float = 0) -> bool:
         return True
 
-    def publish(self, _kind: str, _data: bytes, *, device: str | None = None) -> None:
+    def publish(
+        self, _kind: str, _data: bytes, *, device: str | None = None, wait_s: float = 0
+    ) -> None:
         pass
 
 

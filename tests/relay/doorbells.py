@@ -172,10 +172,12 @@ class Connection:
         self.client.subscribe(name, qos=1)
         return not self.granted.get(timeout=wait_s)[0].is_failure
 
-    def publish(self, kind: str, data: bytes, *, device: str | None = None) -> None:
+    def publish(
+        self, kind: str, data: bytes, *, device: str | None = None, wait_s: float = PATIENCE_S
+    ) -> None:
         """Publish at QoS 1 and wait for the broker's PUBACK."""
         name = topic(device or self.doorbell.device, kind)
-        self.client.publish(name, data, qos=1).wait_for_publish(5)
+        self.client.publish(name, data, qos=1).wait_for_publish(wait_s)
 
     def next_command(self, wait_s: float = PATIENCE_S) -> Command:
         """Return the next command; raise queue.Empty if none comes."""

@@ -16,6 +16,8 @@ AGAIN_S = 1.0
 """So soon it tells again what has no receipt, at whichever broker lets it in."""
 LET_IN_S = 8.0
 """So long it waits for a broker that may have been killed meanwhile."""
+ACK_S = 5.0
+"""So long it waits for what it told to be taken by such a broker."""
 
 
 class Pressing:
@@ -54,7 +56,7 @@ class Pressing:
 
     def _tell(self, line: Connection, event: Event) -> bool:
         try:
-            line.publish("event", event.encode())
+            line.publish("event", event.encode(), wait_s=ACK_S)
         except (RuntimeError, ValueError):  # the connection is gone
             return False
         return line.wait_for_receipt(event.id, AGAIN_S)

@@ -132,7 +132,9 @@ async def test_a_ca_that_only_the_broker_trusts_certifies_no_doorbell(
 async def test_without_a_certificate_there_is_no_handshake(relay: Relay, broker: Broker) -> None:
     def connect() -> bytes:
         context = ssl.create_default_context(cafile=str(broker.config.ca_path))
-        with socket.create_connection(("localhost", broker.config.broker.mqtt_port), 3) as plain:
+        with socket.create_connection(
+            ("localhost", broker.config.broker.mqtt_port), PATIENCE_S
+        ) as plain:
             with context.wrap_socket(plain, server_hostname="localhost") as line:
                 line.sendall(b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00")
                 return line.recv(4)

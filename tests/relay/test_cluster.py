@@ -92,7 +92,7 @@ async def test_a_doorbells_certificate_opens_no_way_between_brokers(
     context.load_verify_locations(cluster.config.data_dir / "cluster-ca.pem")
 
     def greeted() -> bytes:
-        with socket.create_connection(("127.0.0.1", cluster.route_port(1)), 5) as plain:
+        with socket.create_connection(("127.0.0.1", cluster.route_port(1)), PATIENCE_S) as plain:
             with context.wrap_socket(plain, server_hostname="127.0.0.1") as line:
                 return line.recv(4096)
 

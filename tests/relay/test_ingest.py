@@ -182,7 +182,7 @@ async def test_a_listener_hears_of_states_and_events(relay: Relay, tmp_path: Pat
 
     with relay.hub.listen(devices=[doorbell.device]) as listener:
         await asyncio.to_thread(tell)
-        heard = [await listener.next(5) for _ in range(3)]
+        heard = [await listener.next(PATIENCE_S) for _ in range(3)]
     assert StateChanged(device=doorbell.device, state="online") in heard
     assert StateChanged(device=doorbell.device, state="offline") in heard
     assert [n.row.event for n in heard if isinstance(n, EventCommitted)] == [event]
@@ -355,7 +355,7 @@ async def test_a_status_each_minute_keeps_the_last_word_and_wakes_nobody_for_not
 
     with relay.hub.listen(devices=[doorbell.device]) as listener:
         await asyncio.to_thread(tell)
-        heard = [await listener.next(5) for _ in range(4)]
+        heard = [await listener.next(PATIENCE_S) for _ in range(4)]
         assert await listener.next(0.1) is None
     changes = [notice.row.health for notice in heard if isinstance(notice, HealthChanged)]
     # Seen to fail with is_news always True.

@@ -32,6 +32,7 @@ ALL = "web,ingest,log,notify"
 DOORBELLS = 6
 EACH_S = 0.05
 AGAIN_S = 5.0
+DRAIN_S = 4
 MOST_UNRECEIPTED = 20
 """As a doorbell has at most under way."""
 
@@ -73,7 +74,7 @@ class Town:
 async def town(postgres: str, tmp_path: Path) -> AsyncIterator[Town]:
     config = await asyncio.to_thread(new_relay, tmp_path / "relay")
     file = config.data_dir / "relay.toml"
-    file.write_text(f"drain_s = 4\n{file.read_text()}")
+    file.write_text(f"drain_s = {DRAIN_S}\n{file.read_text()}")
     broker = Broker(config)
     await asyncio.to_thread(broker.start)
     database = await Database.open(config.database)
@@ -165,7 +166,7 @@ async def test_each_process_does_what_its_roles_say(town: Town, tmp_path: Path) 
 
 async def test_the_only_process_takes_events_in_until_it_ends(town: Town, tmp_path: Path) -> None:
     file = town.config.data_dir / "relay.toml"
-    file.write_text(file.read_text().replace("drain_s = 1", "drain_s = 5"))
+    file.write_text(file.read_text().replace(f"drain_s = {DRAIN_S}\n", "drain_s = 60\n"))
     doorbell = await enrol(town, tmp_path)
     event = doorbell.event()
 

@@ -31,7 +31,7 @@ async def objects(object_server: Config) -> ObjectStore:
 def put(url: str, data: bytes, headers: dict[str, str]) -> tuple[int, str]:
     request = urllib.request.Request(url, data=data, method="PUT", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, answer.headers["ETag"]
     except urllib.error.HTTPError as error:
         return error.code, ""
@@ -40,7 +40,7 @@ def put(url: str, data: bytes, headers: dict[str, str]) -> tuple[int, str]:
 def get(url: str, **headers: str) -> tuple[int, bytes]:
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=10
+            urllib.request.Request(url, headers=headers), timeout=PATIENCE_S
         ) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
@@ -181,7 +181,7 @@ async def test_only_the_relays_own_pages_may_fetch_from_the_bucket(
         headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
         request = urllib.request.Request(url, method="OPTIONS", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 return answer.status, answer.headers["Access-Control-Allow-Origin"]
         except urllib.error.HTTPError as error:
             return error.code, error.headers["Access-Control-Allow-Origin"]
