@@ -20,6 +20,7 @@ from relay.custody.log_entries import LogName
 from relay.store.database import Database
 from relay.store.objects import ObjectLock
 from tests.fakes.log_house import LogKeys, make_logs
+from tests.fakes.waiting import PATIENCE_S
 
 
 class Wanted(msgspec.Struct, kw_only=True):
@@ -127,7 +128,7 @@ async def run(wanted: Wanted) -> list[int]:
         async with database.begin() as tx:
             key = f"{wanted.name}-{number}"
             pending = await logs.add(tx, "custody", key.encode(), key=key)
-        waits.append(asyncio.ensure_future(logs.logged(pending, timeout_s=20)))
+        waits.append(asyncio.ensure_future(logs.logged(pending, timeout_s=PATIENCE_S)))
         await asyncio.sleep(0.01)
     logged = await asyncio.gather(*waits)
     task.cancel()

@@ -207,8 +207,9 @@ async def test_later_events_wait_for_one_that_passes_through(relay: Relay, tmp_p
 
 
 async def test_a_push_service_that_never_answers_holds_up_no_receipt(
-    broker: Broker, tmp_path: Path
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("relay.notify.push_sender.ANSWER_TIMEOUT_S", 10 * PATIENCE_S)
     with run_push_service() as service:
         service.is_silent.set()
         async with run_relay(broker.config, has_loopback_push=True) as relay:

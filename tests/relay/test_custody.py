@@ -121,16 +121,15 @@ class House:
             await carry(tx, event, received_ms=self.clock.wall_ms(), custody=self.desk)
 
     async def told(self, kind: type, device: str, *, count: int = 1) -> list:
-        for _ in range(400):
-            bodies = [
+        def bodies() -> list:
+            return [
                 command.body
                 for command in self.bus.commands.values()
                 if command.device == device and isinstance(command.body, kind)
             ]
-            if len(bodies) >= count:
-                return bodies
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"{device} wasn't told {kind.__name__}")
+
+        await eventually(lambda: len(bodies()) >= count)
+        return bodies()
 
     async def custody(self) -> list[CustodyBody]:
         async with self.database.read() as tx:
@@ -181,7 +180,7 @@ async def test_an_agreements_text_is_published_under_its_hash_beside_the_logs(
     async with house.database.begin() as tx:
         await requests.put_agreement_text(tx, sha256, text)
     shelf = TileStore(house.bucket, house.clock, Retention())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         # Seen to fail with Texts taken out of relay/custody/service.py.
         while await shelf.fetch(f"texts/{sha256}") != text.encode():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -557,12 +556,9 @@ async def test_every_doorbell_hears_that_the_register_grew_and_only_the_newest(
             pending = await house.logs.add(tx, "register", f"{number}".encode(), key=f"{number}")
         await house.logs.logged(pending)
     for device in DEVICES:
-        for _ in range(200):
-            told = await house.told(RegisterGrew, device)
-            if told[-1].size == 4:
-                break
-            await asyncio.sleep(0.02)
-        assert told[-1].size == 4
+        async with asyncio.timeout(PATIENCE_S):
+            while (await house.told(RegisterGrew, device))[-1].size != 4:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         waiting = [one.body for one in house.commands._pending.of_device(device)]
         assert [body.size for body in waiting if isinstance(body, RegisterGrew)] == [4]
 

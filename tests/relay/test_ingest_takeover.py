@@ -28,10 +28,11 @@ DOORBELLS = 8
 EACH_S = 0.1
 LOAD_S = 8.0
 AT_S = 2.0
-AGAIN_S = 10.0
-"""After so long a doorbell tells again what has no receipt."""
+AGAIN_S = 18.0
+"""After so long a doorbell tells again what has no receipt. Less than ACK_WAIT_S, after which the
+broker hands it out again by itself."""
 STOPPED_S = 5.0
-DRAIN_S = 40.0
+DRAIN_S = 60.0
 
 
 @pytest.fixture

@@ -71,6 +71,11 @@ async def add(database: Database, logs: Logs, *entries: str) -> list:
         return [await logs.add(tx, "custody", text.encode(), key=text) for text in entries]
 
 
+async def is_placed(database: Database, count: int) -> bool:
+    async with database.read() as tx:
+        return (await rows.get_head(tx, "custody")).size == count
+
+
 def published_entries(bucket: MemoryBucket, log: str = "custody") -> list[bytes]:
     """Read the log as anybody can, and check its root."""
     checkpoint = parse_checkpoint(parse_note(bucket.files[f"{log}/checkpoint"]).text)
@@ -173,11 +178,10 @@ async def test_each_size_has_one_stamp_the_first_that_a_quorum_signed(
         second_ms = clock.wall_ms()
         clock.advance(3600)  # the same tree is cosigned again: no new stamp
         before = bucket.files["custody/checkpoint"]
-        for _ in range(100):
-            database.signals.hear("custody")
-            await asyncio.sleep(0.02)
-            if bucket.files["custody/checkpoint"] != before:
-                break
+        async with asyncio.timeout(PATIENCE_S):
+            while bucket.files["custody/checkpoint"] == before:
+                database.signals.hear("custody")
+                await asyncio.sleep(0.02)
         async with database.read() as tx:
             stamps = await logs.stamps(tx, "custody")
     assert bucket.files["custody/stamps/count"] == b"2\n"
@@ -359,8 +363,11 @@ async def test_entries_that_changed_after_they_had_their_places_are_not_signed(
     keys.away |= {"ann", "bea"}
     async with running(make_logs(keys, database, bucket)) as logs:
         (pending,) = await add(database, logs, "one")
+        async with asyncio.timeout(PATIENCE_S):
+            while not await is_placed(database, 1):  # noqa: ASYNC110 (no event for it)
+                await asyncio.sleep(0.02)
         with pytest.raises(LogUnavailable):
-            await logs.logged(pending, timeout_s=0.7)
+            await logs.logged(pending, timeout_s=0.1)
     keys.away.clear()
     async with database.begin() as tx:
         other = {"entry": "another", "leaf_hash": leaf_hash(b"another").hex()}
@@ -460,7 +467,7 @@ async def test_what_was_left_goes_at_the_next_start_and_a_bucket_that_refuses_st
         assert "custody/tile/0/000.p/7" in bucket.files
     bucket.away_keys.clear()
     async with running(make_logs(keys, database, bucket)) as logs:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while "custody/tile/0/000.p/7" in bucket.files:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 

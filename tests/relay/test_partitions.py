@@ -227,8 +227,9 @@ async def test_a_partition_that_was_lost_is_claimed_again(
 
 
 async def test_on_postgresql_only_a_partitions_own_transactions_wait(
-    postgres: str, tmp_path: Path
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("relay.store.postgresql.PARTITION_IDLE_TIMEOUT_MS", 120_000)
     with databases.all_on(postgres):
         database = await databases.open_database(tmp_path / "relay.sqlite3")
     try:

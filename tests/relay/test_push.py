@@ -24,7 +24,7 @@ from relay.store.schema import pushes
 from tests.fakes.bus import RememberingBus
 from tests.fakes.push_service import PushService, claims_of, run_push_service
 from tests.fakes.push_subscription import PushSubscription
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import World, open_world
 
@@ -126,7 +126,7 @@ async def pushing(world: World, members: Members | None = None) -> AsyncIterator
             await asyncio.wait([task])
 
 
-async def until_empty(household: Household, wait_s: float = 5) -> None:
+async def until_empty(household: Household, wait_s: float = PATIENCE_S) -> None:
     end = asyncio.get_running_loop().time() + wait_s
     while await household.waiting():
         assert asyncio.get_running_loop().time() < end, "it is still waiting"
@@ -308,8 +308,9 @@ async def test_who_unsubscribes_gets_not_even_what_is_on_its_way(
 
 
 async def test_a_service_that_never_answers_holds_up_only_its_own_account(
-    world: World, service: PushService
+    world: World, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("relay.notify.push_sender.ANSWER_TIMEOUT_S", 10 * PATIENCE_S)
     slow, quick = await Household.found(world), await Household.found(world)
     with run_push_service() as silent:
         silent.is_silent.set()

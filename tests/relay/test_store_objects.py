@@ -15,6 +15,7 @@ from firmware.protocol.events import UploadedPart
 from relay.config.settings import BucketConfig, Config
 from relay.errors import ObjectStoreError, UploadLost
 from relay.store.objects import ObjectLock, ObjectStore, checksum_of
+from tests.fakes.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.services
 

@@ -81,7 +81,12 @@ async def test_states_that_were_dealt_with_dont_come_again_to_the_next_owner(
             async with relay.database.read() as tx:
                 return await health.get(tx, doorbell.device) is not None
 
+        async def is_dealt_with() -> bool:
+            _, states = await relay.bus.list_streams()
+            return states.waiting == 0  # it is acknowledged after it is committed
+
         await until(is_kept, PATIENCE_S)
+        await until(is_dealt_with, PATIENCE_S)
         async with relay.database.read() as tx:
             before = await health.get(tx, doorbell.device)
     async with run_relay(own_broker.config) as relay:
