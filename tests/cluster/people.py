@@ -29,10 +29,11 @@ from firmware.protocol.events import Event, PushMessage, PushWanted
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
 from relay.config.values import Address
+from relay.errors import DatabaseLost
 from relay.fleet.ca import Authority, key_pem
 from relay.fleet.claims import new_claim
 from relay.people.sessions import open_session
-from relay.store import people, push, routing
+from relay.store import commands, people, push, routing
 from relay.store.database import Database
 from relay.store.objects import ObjectStore
 from relay.store.people import Account
@@ -273,13 +274,21 @@ class Town:
         Doorbells that have none after ENDS_S are given up, and stand in `unreceipted`.
         """
         self._tasks.pop().cancel()
+        end = time.monotonic() + ENDS_S
+        with contextlib.suppress(DatabaseLost):
+            # Who has gone answers nothing any more.
+            while await self.unanswered() and time.monotonic() < end:  # noqa: ASYNC110
+                await asyncio.sleep(0.5)
         for one in self.ringing:
             one.is_over = True
         end = time.monotonic() + ENDS_S
         for one in self.ringing:
             waits = await asyncio.to_thread(one.end, max(0.0, end - time.monotonic()))
             self.unreceipted += [waits] if waits else []
-        await asyncio.sleep(5)
+        end = time.monotonic() + ENDS_S
+        while self.unshown() and time.monotonic() < end:  # noqa: ASYNC110 (no event for it)
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(5)  # what is told twice is told by then
         for task in self._tasks:
             task.cancel()
 
@@ -299,6 +308,17 @@ class Town:
                 except httpx2.HTTPError:
                     pass  # no answer, no promise
                 await asyncio.sleep(0.5)
+
+    async def unanswered(self) -> list[str]:
+        """Return the statements that were taken and have no answer yet, by their commands' ids."""
+        async with self.database.read() as tx:
+            rows = {command_id: await commands.get(tx, command_id) for command_id in self.sent}
+        return [one for one, row in rows.items() if row is None or row.reply is None]
+
+    def unshown(self) -> set[str]:
+        """Return the presses that no page was told of yet."""
+        shown = {told for page in self.pages for told in page.shown_at_s}
+        return {event.id for one in self.ringing for event in one.pressed} - shown
 
     def rings_of(self, one: Ringing) -> list[Ring]:
         """Return a doorbell's presses; KeyError if one wasn't shown."""

@@ -9,7 +9,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from relay.store import commands, events
+from relay.store import events
 from tests.cluster.people import Ringing, Town
 
 SETTLES_S = 30.0
@@ -101,18 +101,11 @@ def _shown_wrongly(town: Town) -> list[str]:
 
 async def _unanswered(town: Town) -> list[str]:
     end = time.monotonic() + SETTLES_S
-    while True:
-        waiting = []
-        async with town.database.read() as tx:
-            for command_id in town.sent:
-                row = await commands.get(tx, command_id)
-                if row is None or row.reply is None:
-                    waiting.append(command_id)
-        if not waiting:
-            return []
+    while waiting := await town.unanswered():
         if time.monotonic() > end:
             return [f"{len(waiting)} of {len(town.sent)} statements have no answer"]
         await asyncio.sleep(1)
+    return []
 
 
 async def _unsent(town: Town) -> list[str]:

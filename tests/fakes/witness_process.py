@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Self
 
 from firmware.protocol.tlog.signed_note import NoteKey, parse_key
+from tests.fakes.waiting import PATIENCE_S
 from tests.fakes.witness_peer import post
 
 COMMAND = (sys.executable, "-m", "relay.tools.witness.cli")
-END_WITHIN_S = 10
+END_WITHIN_S = PATIENCE_S
 
 
 def keygen(folder: Path, *, name: str = "witness.example/own") -> NoteKey:

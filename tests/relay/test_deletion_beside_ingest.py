@@ -46,7 +46,8 @@ async def something_waits(world: World) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_neither_breaks_off(world: World) -> None:
+async def test_neither_breaks_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.store.postgresql.PARTITION_IDLE_TIMEOUT_MS", 120_000)
     device, now_ms = await world.enrol(), world.clock.wall_ms()
     mary = Account(id=new_id(), role="owner", agency=None, name="Mary")
     async with world.database.begin() as tx:

@@ -20,6 +20,7 @@ from relay.feed.picture_child import MAX_SIDE_PX, PictureFault, encode_anew
 from relay.feed.pictures import COMMAND, MAX_BYTES, PictureEncoder
 from relay.feed.rules import LOOSE_LIFE_MS, MAX_LOOSE_PICTURES, FeedRefused
 from relay.ingest.expiry import Expiry
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.feed_people import jpeg_of, member, published_post, upload, waiting_post
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, World, open_world
@@ -213,7 +214,8 @@ async def test_another_media_type_is_refused(world):
     ],
 )
 async def test_a_decoder_that_hangs_crashes_or_lies_is_a_refusal(program, code):
-    encoder = PictureEncoder(command=(sys.executable, "-c", program), timeout_s=1.0)
+    timeout_s = 1.0 if code == "picture_time" else PATIENCE_S
+    encoder = PictureEncoder(command=(sys.executable, "-c", program), timeout_s=timeout_s)
     with pytest.raises(FeedRefused) as refused:
         await encoder.encode(jpeg_of())
     assert refused.value.name == code

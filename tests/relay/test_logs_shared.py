@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.signed_note import parse_note
-from relay.base.clock import SystemClock
 from relay.custody.errors import LogContradicts, LogUnavailable
 from relay.custody.logs import Logs
 from relay.custody.sequencer import Sequencer
 from relay.errors import ObjectStoreError
 from relay.store import logs as rows
 from relay.store.database import Database
-from relay.store.schema import log_checkpoints, log_entries
+from relay.store.schema import log_checkpoints, log_entries, log_heads
 from relay.tools.monitor.log_reader import LogReader, ReadLog
 from tests.fakes.bad_lines import BreakingDatabase, Line, SlowBucket, http_with_a_slow_witness
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import NAME, LogKeys, MemoryBucket, make_keys, make_logs
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.databases import place_of
 
 TURN_OVER_S = 7
@@ -69,6 +69,16 @@ class Shared:
     bucket: MemoryBucket = field(default_factory=MemoryBucket)
     opened: list[Database] = field(default_factory=list)
 
+    async def turn_lasts_until(self, wall_ms: int) -> None:
+        """Wait until a relay has taken or renewed the turn for so long."""
+        query = select(log_heads.c.held_until_ms).where(log_heads.c.log == "custody")
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                async with self.opened[0].read() as tx:
+                    if (await tx.execute(query)).scalar_one() == wall_ms:
+                        return
+                await asyncio.sleep(0.02)
+
     async def relay(self, **lines: Any) -> One:
         database = await BreakingDatabase.open(place_of(self.path))
         self.opened.append(database)
@@ -106,7 +116,7 @@ async def shared(tmp_path: Path) -> AsyncIterator[Shared]:
 async def late(step: Callable[[], Awaitable[None]], line: Line) -> AsyncIterator[asyncio.Task[Any]]:
     """Have a step wait at a bad line within the block, and then go on."""
     task = asyncio.ensure_future(step())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await line.has_come.wait()
         yield task
         line.is_open.set()
@@ -258,16 +268,17 @@ async def test_a_smaller_size_is_not_stamped_by_whom_has_the_turn_again(shared: 
 
 async def test_the_turn_is_kept_for_as_long_as_witnesses_take(shared: Shared) -> None:
     """Without `_renewing`: the other relay takes it meanwhile."""
-    line, clock = Line(), SystemClock()
+    line, turn_ms = Line(), 600
     slow_http = http_with_a_slow_witness(shared.keys, line, "bea")
-    slow = await shared.relay(http=slow_http, clock=clock, turn_ms=600)
-    other = await shared.relay(clock=clock, turn_ms=600)
+    slow = await shared.relay(http=slow_http, turn_ms=turn_ms)
+    other = await shared.relay(turn_ms=turn_ms)
     shared.keys.away.add("cem")
     await slow.add("one")
     async with late(slow.step, line) as step:
         await other.add("two")
-        for _ in range(10):
-            await asyncio.sleep(0.15)
+        for _ in range(4):
+            shared.clock.advance(turn_ms / 2 / 1000)
+            await shared.turn_lasts_until(shared.clock.wall_ms() + turn_ms)
             await other.step()
         assert shared.bucket.files.keys() == {
             "custody/tile/entries/000.p/1",

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from relay.bus import EVENTS_STREAM, Bus
 from relay.cli.check_cluster import MUCH_LAG_BYTES, check_brokers, check_standbys
+from relay.cli.check_result import CheckResult
 from relay.fleet.broker import bus_of
 from relay.store import events
 from relay.store.database import Database
@@ -69,12 +70,12 @@ async def test_check_names_the_versions_of_brokers_that_differ(
     program.chmod(0o755)
     cluster.kill(3)
     cluster.start(3, program=program)
-    found = (await check_brokers(cluster.config))[SIZE]
+    found = await _once_all_are_one_cluster(cluster)
     assert (found.is_ok, found.is_warning) == (True, True)
     assert f"of version {' and '.join(sorted((own, other)))}: update them" in found.detail
     cluster.kill(3)
     cluster.start(3)
-    found = (await check_brokers(cluster.config))[SIZE]
+    found = await _once_all_are_one_cluster(cluster)
     assert (found.is_ok, found.is_warning) == (True, False)
 
 
@@ -184,6 +185,16 @@ async def test_a_primary_whose_disk_is_full_gives_no_receipt_until_there_is_room
         async with relay.database.read() as tx:
             rows = await events.newest(tx, [doorbell.device], credential_ids=[], limit=1000)
     assert [row.event for row in reversed(rows)] == pressing.pressed
+
+
+async def _once_all_are_one_cluster(cluster: Cluster) -> CheckResult:
+    """Return what `check` says of the brokers' cluster once all of them are in it again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            (*_, brokers) = (await check_brokers(cluster.config))[: SIZE + 1]
+            if "are one cluster" in brokers.detail:
+                return brokers
+            await asyncio.sleep(0.2)
 
 
 async def _limit_pages(database: Database, pages: int) -> None:

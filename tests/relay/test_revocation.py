@@ -41,7 +41,8 @@ class KickingBus(RememberingBus):
         self._urls = [f"nats://127.0.0.1:{number + 1}" for number in range(brokers)]
         self.kicked: list[str] = []
         self.here = {"1"}
-        self.takes_s = 0.0
+        self.may_kick = asyncio.Event()
+        self.may_kick.set()
         self.looks = 0
         self.answered: defaultdict[str, set[str]] = defaultdict(set)
         self.told: dict[str, MessageHandler] = {}
@@ -62,7 +63,8 @@ class KickingBus(RememberingBus):
 
     async def kick(self, device: str) -> Kicked:
         self.kicked.append(device)
-        await asyncio.sleep(self.takes_s)
+        await self.may_kick.wait()
+        await asyncio.sleep(0)
         if not self.here:
             raise BusUnavailable("the broker is away")
         self.answered[device] |= self.here
@@ -193,10 +195,11 @@ async def test_who_is_revoked_now_is_thrown_off_before_all_who_were_earlier(
     for _ in range(revocation.FEW):
         await revoke(world, await world.enrol())
     await here.start()
-    bus.takes_s = 0.05
+    bus.may_kick.clear()
     async with running(here):
-        await eventually(lambda: bool(bus.kicked))
+        await eventually(lambda: len(bus.kicked) == revocation.AT_ONCE)
         await bus.announce("zzz")
+        bus.may_kick.set()
         # Seen to come last, after all of them.
         await eventually(lambda: "zzz" in bus.kicked)
     assert bus.kicked.index("zzz") <= 2 * revocation.AT_ONCE
