@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from relay.bus import EVENTS_STREAM
 from relay.cli.check import check
 from relay.cli.check_cluster import WITHOUT, check_brokers, check_processes
+from relay.cli.check_result import CheckResult
 from relay.config.values import ROLES
 from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
@@ -145,6 +146,7 @@ async def test_brokers_are_asked_by_the_one_that_the_relay_is_connected_to(
 async def test_a_revoked_doorbell_is_thrown_off_a_broker_that_hung_meanwhile(
     cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    await _once_whole(cluster)
     async with run_relay(cluster.config) as relay:
         doorbell = await enrol(relay, tmp_path)
         clients = (relay.bus._client, relay.bus._system)  # shown nowhere else
@@ -166,6 +168,7 @@ async def test_a_revoked_doorbell_is_thrown_off_a_broker_that_hung_meanwhile(
 async def test_many_revoked_doorbells_are_looked_for_at_each_broker(
     cluster: Cluster, tmp_path: Path
 ) -> None:
+    await _once_whole(cluster)
     async with run_relay(cluster.config) as relay:
         doorbells = [await enrol(relay, tmp_path) for _ in range(SIZE)]
         for number, doorbell in enumerate(doorbells):
@@ -209,10 +212,7 @@ async def test_brokers_leave_a_relay_that_hangs_and_no_doorbell(
 
 
 async def test_check_names_a_broker_that_is_away_and_what_lacks_it(cluster: Cluster) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        whole = await check_brokers(cluster.config)
-        while not all(one.is_ok for one in whole):  # just started: a leader is elected first
-            whole = await check_brokers(cluster.config)
+    whole = await _once_whole(cluster)
     assert [one.what for one in whole] == [
         *["broker"] * SIZE,
         "brokers",
@@ -292,6 +292,15 @@ async def test_streams_get_as_many_replicas_as_the_settings_say(cluster: Cluster
                 await asyncio.sleep(0.1)
 
 
+async def _once_whole(cluster: Cluster) -> list[CheckResult]:
+    """Return what `check` says once all brokers answer as one cluster, and have their leaders."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            found = await check_brokers(cluster.config)
+            if all(one.is_ok for one in found):
+                return found
+
+
 async def _sizes(cluster: Cluster) -> set[int]:
     return {len(brokers) for brokers in (await _brokers_of(cluster)).values()}
 
@@ -299,7 +308,7 @@ async def _sizes(cluster: Cluster) -> set[int]:
 async def _brokers_of(cluster: Cluster) -> dict[str, list[int]]:
     """Return the brokers that have each stream, its leader first."""
     async with _client(cluster) as client:
-        answer = await client.request("$JS.API.STREAM.LIST", b"{}", timeout=5)
+        answer = await client.request("$JS.API.STREAM.LIST", b"{}", timeout=PATIENCE_S)
     return {
         stream["config"]["name"]: [
             int(name.rpartition("-")[2])
