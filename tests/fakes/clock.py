@@ -1,4 +1,6 @@
-"""A clock that goes only when a test says so."""
+"""Clocks that go when a test says so."""
+
+from firmware.system.clock import SystemClock
 
 
 class ManualClock:
@@ -42,6 +44,19 @@ class ManualClock:
 
     def is_settled(self) -> bool:
         return self.trusted and self.settled
+
+
+class HurriedClock(SystemClock):
+    """A real clock whose monotonic time a test lets pass faster."""
+
+    _ahead_ns = 0
+
+    def hurry(self, seconds: float) -> None:
+        """Let time pass."""
+        self._ahead_ns += round(seconds * 1e9)
+
+    def monotonic_ns(self) -> int:
+        return super().monotonic_ns() + self._ahead_ns
 
 
 class ManualKernel:

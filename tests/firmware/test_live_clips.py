@@ -159,22 +159,25 @@ async def test_a_clip_is_played_over_the_track_and_live_view_comes_back() -> Non
     async with porch(shelf=clip_of(2)) as here, visitor(here) as someone:
         await in_time(ready(someone))
         await in_time(someone.frames(3))
-        someone.clips_channel.send(json.dumps({"play": CLIP_ID}))
-        head = await in_time(someone.told_of_clips())
-        begun_s = time.monotonic()
-        while await in_time(_size(someone)) != CLIP_SIZE:
-            pass
-        while await in_time(_size(someone)) == CLIP_SIZE:
-            pass
-        took_s = time.monotonic() - begun_s
-        told = [await in_time(someone.told_of_clips()) for _ in range(3)]
+        for _ in range(5):  # a busy machine may be late once
+            someone.clips_channel.send(json.dumps({"play": CLIP_ID}))
+            head = await in_time(someone.told_of_clips())
+            begun_s = time.monotonic()
+            while await in_time(_size(someone)) != CLIP_SIZE:
+                pass
+            while await in_time(_size(someone)) == CLIP_SIZE:
+                pass
+            took_s = time.monotonic() - begun_s
+            told = [await in_time(someone.told_of_clips()) for _ in range(3)]
 
-        assert (head["playing"], head["from_ms"]) == (CLIP_ID, 0)
-        assert abs(head["duration_ms"] - 2000) < 100
+            assert (head["playing"], head["from_ms"]) == (CLIP_ID, 0)
+            assert abs(head["duration_ms"] - 2000) < 100
+            assert [round(one["at_ms"], -2) for one in told[:2]] == [0, 1000]
+            assert told[2] == {"played": CLIP_ID}
+            assert here.live.sessions == 1
+            if 1.5 < took_s < 10:
+                break
         assert 1.5 < took_s < 10
-        assert [round(one["at_ms"], -2) for one in told[:2]] == [0, 1000]
-        assert told[2] == {"played": CLIP_ID}
-        assert here.live.sessions == 1
 
 
 def _tasks() -> set[str]:
@@ -184,6 +187,11 @@ def _tasks() -> set[str]:
 async def _size(someone: Visitor) -> tuple[int, int]:
     (frame,) = await someone.frames(1)
     return frame.width, frame.height
+
+
+async def _clip_frames(someone: Visitor, count: int) -> None:
+    while count > 0:
+        count -= await _size(someone) == CLIP_SIZE
 
 
 async def test_playing_begins_where_it_is_wanted_and_stops_when_it_is_wanted() -> None:
@@ -219,13 +227,17 @@ async def test_a_visit_for_recordings_goes_on_after_each_that_was_played_to_its_
 
 
 async def test_a_new_recording_takes_the_place_of_the_one_that_plays() -> None:
-    async with porch(shelf=clip_of(3)) as here, visitor(here) as someone:
+    async with porch(shelf=clip_of(60)) as here, visitor(here) as someone:
         await in_time(ready(someone))
-        for from_ms in (2000, 0, 2000, 0):
-            someone.clips_channel.send(json.dumps({"play": CLIP_ID, "from_ms": from_ms}))
-            await asyncio.sleep(0.4)
         (visit,) = here.live._visits.values()
-        assert visit._quality.stream == "clip"
+        for from_ms in (2000, 0, 2000, 0, 58_000):
+            someone.clips_channel.send(json.dumps({"play": CLIP_ID, "from_ms": from_ms}))
+            while "from_ms" not in (told := await in_time(someone.told_of_clips())):
+                assert "played" not in told
+            assert round(told["from_ms"], -2) == from_ms
+            await in_time(_clip_frames(someone, 3))
+            if from_ms == 0:
+                assert visit._quality.stream == "clip"
         played = 0
         while not played:
             told = await in_time(someone.told_of_clips())

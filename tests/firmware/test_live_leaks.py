@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from firmware.protocol.encoding import new_id
+from tests.fakes.clock import HurriedClock
 from tests.fakes.porch import Porch, Visitor, porch
 from tests.fakes.waiting import eventually, in_time
 
@@ -64,16 +65,20 @@ async def test_sessions_opened_and_dropped_without_goodbye_leave_nothing() -> No
 
 
 async def test_viewers_who_vanish_amid_the_picture_are_noticed_and_leave_nothing() -> None:
-    async with porch(session_s=1.0) as here:
+    clock = HurriedClock()
+    async with porch(session_s=600.0, clock=clock) as here:
         browser = here.enrol()
         tasks, fds = len(asyncio.all_tasks()), handles()
         for _ in range(max(3, DROPPED // 10)):
+            if here.live.sessions == 4:
+                clock.hurry(600)
             await eventually(lambda: here.live.sessions < 4)
             someone = Visitor(here, browser)
             await in_time(someone.watch())
             await in_time(someone.frames(1))
             await drop(someone)
             await someone.peer.close()
+        clock.hurry(600)
         await eventually(lambda: here.live.sessions == 0)
 
         await eventually(lambda: len(asyncio.all_tasks()) <= tasks)

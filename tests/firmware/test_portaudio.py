@@ -144,7 +144,7 @@ async def test_a_card_that_comes_back_is_used_again(
     server.start()
     await eventually(lambda: sounding.microphone.state == "on")
     server.play(tone(440, SAMPLE_RATE * 4))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for frame in frames:
             if any(frame.samples) and frame.pts_90k > first.pts_90k + 90_000:
                 break

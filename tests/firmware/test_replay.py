@@ -34,6 +34,7 @@ class Film:
     def __init__(self) -> None:
         self.units: list[AccessUnit] = []
         self.lumas: list[LumaFrame] = []
+        self.seconds = 0.0
 
 
 def camera(*, file: Path | None = None, marker: str = "", width: int = 640) -> ReplaySource:
@@ -67,9 +68,12 @@ def wait_for(is_so: Callable[[], object]) -> None:
 
 @pytest.fixture(scope="module")
 def film() -> Film:
-    """2.5 s of the porch."""
+    """2.5 s of the porch, more where the machine is too busy to film at its rate."""
+    began_s = time.monotonic()
     with filming(camera(marker="canary")) as film:
         time.sleep(2.5)
+        wait_for(lambda: len(film.units) >= 20 and len(film.lumas) >= 10 and keys_of(film) >= 2)
+    film.seconds = time.monotonic() - began_s
     return film
 
 
@@ -86,7 +90,7 @@ def decoded(units: list[AccessUnit]) -> list[av.VideoFrame]:
 
 
 def test_pictures_come_in_real_time_on_the_monotonic_clock(film: Film) -> None:
-    assert 20 <= len(film.units) <= 52
+    assert 20 <= len(film.units) <= film.seconds * 20 + 2
     assert all(a.pts_90k < b.pts_90k for a, b in itertools.pairwise(film.units))
     age_90k = pts_90k_of(SystemClock().monotonic_ns()) - film.units[-1].pts_90k
     assert 0 <= age_90k < 30 * 90_000
@@ -115,15 +119,21 @@ def test_a_key_frame_comes_on_request_but_not_more_than_twice_a_second() -> None
         for _ in range(100):
             source.request_key_frame()
             time.sleep(0.016)
-    keys = [unit.pts_90k for unit in film.units if unit.is_key]
-    gaps = [b - a for a, b in itertools.pairwise(keys)]
-    assert len(keys) >= 3
-    assert all(gap >= 45_000 for gap in gaps)
-    assert min(gaps) < 80_000
+        ends_s = time.monotonic() + PATIENCE_S
+        while len(gaps_of(film)) < 2 or min(gaps_of(film)) >= 80_000:
+            assert time.monotonic() < ends_s
+            source.request_key_frame()
+            time.sleep(0.016)
+    assert all(gap >= 45_000 for gap in gaps_of(film))
+
+
+def gaps_of(film: Film) -> list[int]:
+    keys = [unit.pts_90k for unit in list(film.units) if unit.is_key]
+    return [b - a for a, b in itertools.pairwise(keys)]
 
 
 def test_luma_frames_come_ten_times_a_second(film: Film) -> None:
-    assert 10 <= len(film.lumas) <= 27
+    assert 10 <= len(film.lumas) <= film.seconds * 10 + 2
     frame = film.lumas[0]
     assert (frame.width, frame.height, len(frame.data)) == (640, 360, frame.stride * 360)
 
@@ -151,8 +161,12 @@ def test_a_qr_code_that_is_held_before_the_camera_can_be_read() -> None:
     )
     source = camera(width=1280)
     with filming(source) as film:
-        source.show(png.getvalue(), 2.0)
-        wait_for(lambda: any(read_texts(luma) == [text] for luma in film.lumas))
+
+        def is_read() -> bool:
+            source.show(png.getvalue(), 2.0)  # again, if a busy machine filmed nothing meanwhile
+            return any(read_texts(luma) == [text] for luma in list(film.lumas))
+
+        wait_for(is_read)
         wait_for(lambda: read_texts(film.lumas[-1]) == [])
 
 

@@ -17,13 +17,11 @@ from provisioning.release.__main__ import main
 from provisioning.release.container import CODE, DATA, USER
 from relay.config.loader import load
 from tests.fakes.ports import free_port
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.servers import Broker
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("mmdebstrap", "umoci", "runc")
-READY_S = 60
-STOP_S = 15
-"""As long as the relay's unit gives it."""
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +73,12 @@ def start(bundle: Path, name: str, data: Path, words: Sequence[str] = ()) -> sub
     )
 
 
-def answer(url: str, *, until_s: float) -> int:
+def answer(url: str) -> int:
     """Return the first answer's status."""
-    end = time.monotonic() + until_s
+    end = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return httpx2.get(url, timeout=5).status_code
+            return httpx2.get(url, timeout=PATIENCE_S).status_code
         except httpx2.TransportError:
             assert time.monotonic() < end, f"{url} doesn't answer"
             time.sleep(0.2)
@@ -96,7 +94,7 @@ def test_a_relay_begins_and_serves_in_its_container(bundle: Path, tmp_path: Path
     listen, url = f"127.0.0.1:{ports['listen']}", f"http://localhost:{ports['listen']}"
     words = ["init", "--data", DATA, f"--listen={listen}", f"--public-url={url}", *options]
     began = start(bundle, f"{name}-init", data, words)
-    said, _ = began.communicate(timeout=120)
+    said, _ = began.communicate(timeout=10 * PATIENCE_S)
     assert began.returncode == 0, said
     assert (data / "relay.toml").stat().st_uid == USER
 
@@ -105,15 +103,15 @@ def test_a_relay_begins_and_serves_in_its_container(bundle: Path, tmp_path: Path
     served = start(bundle, f"{name}-serve", data)
     try:
         # Without an object store: the relay says which part is away, and serves.
-        assert answer(f"{url}/healthz", until_s=60) == 503
-        assert answer(f"{url}/", until_s=5) == 200
-        ends = time.monotonic() + READY_S
-        while answer(f"{url}/readyz", until_s=5) != 200:
+        assert answer(f"{url}/healthz") == 503
+        assert answer(f"{url}/") == 200
+        ends = time.monotonic() + PATIENCE_S
+        while answer(f"{url}/readyz") != 200:
             assert time.monotonic() < ends
             time.sleep(0.2)
     finally:
         subprocess.run(["runc", "kill", f"{name}-serve", "TERM"], check=False)
-        said, _ = served.communicate(timeout=STOP_S)
+        said, _ = served.communicate(timeout=PATIENCE_S)
         broker.stop()
     assert served.returncode == 0, said
     assert "GET /readyz 200" in said
