@@ -26,6 +26,7 @@ from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.heard import HandFeed, tone
 from tests.fakes.recorder import RecordingRig, running
+from tests.fakes.waiting import eventually
 
 RECOVERY = make_recovery_key()
 
@@ -344,7 +345,7 @@ async def test_exports_the_sound_with_the_film(tmp_path: Path, capsys) -> None:
     feed = HandFeed()
     rig = RecordingRig(tmp_path, signer=keys.signer, device=keys.device, feed=feed)
     async with running(rig):
-        await asyncio.sleep(0.01)
+        await eventually(lambda: feed.has_readers)
         for step in range(70):
             if step == 40:
                 rig.press()

@@ -120,6 +120,7 @@ async def test_an_event_that_the_card_spoilt_holds_up_no_other(outbox: FailingOu
     await line.end()
     outbox.asked = 0
     alone = Line(EventSender(outbox))
+    await eventually(lambda: outbox.asked)
     await asyncio.sleep(0.3)
     assert (alone.told, outbox.asked) == ([], 1)
     await alone.end()

@@ -43,6 +43,8 @@ async def record_flashes(folder: Path, seconds: float, drift_ppm: float) -> byte
             if 8 < step / 5 < seconds + 8:
                 rig.recorder.extend(rig.now_90k)
             await asyncio.sleep(0.004)
+            if step % 5 == 0:
+                await rig.recorder.see()
         clip = await rig.next_clip()
         return rig.playback.plain_mp4(clip)
 

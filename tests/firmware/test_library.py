@@ -18,6 +18,7 @@ from firmware.store.schema import SCHEMA_VERSION
 from firmware.store.statements import StatementStore, WaitingStatement
 from tests.fakes.listed_clips import SIGNED, end_of, keep, start_of
 from tests.fakes.recorder import DEVICE, Shelves, recording_rig
+from tests.fakes.waiting import PATIENCE_S
 
 NOW_MS = 1_790_000_000_000
 ASSERTION = Assertion(
@@ -209,7 +210,7 @@ def test_a_reader_goes_on_while_another_thread_is_in_a_transaction(
         connection.execute("DELETE FROM clips")
         reader = threading.Thread(target=lambda: counts.append(shelves.library.count()))
         reader.start()
-        reader.join(timeout=2)
+        reader.join(PATIENCE_S)
     assert counts == [1]
 
 

@@ -31,6 +31,7 @@ from firmware.protocol.live import LiveCandidates, SignedLive
 from tests.fakes.channel import FakeChannel
 from tests.fakes.loudspeaker import Sounding
 from tests.fakes.porch import CLIP_ID, OneClip, Porch, Refusal, Visitor, porch
+from tests.fakes.waiting import eventually
 
 CPU_S = float(os.environ.get("DOORWARD_FUZZ_CPU_S", "2"))
 SEED = int(os.environ.get("DOORWARD_SEED", random.randrange(2**32)))
@@ -100,8 +101,8 @@ async def unharmed(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
 
     assert "\n".join(uncaught) == ""
     assert [record.getMessage() for record in errors] == []
-    assert len(asyncio.all_tasks()) <= tasks
-    assert _handles() <= handles + 2
+    await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
+    await eventually(lambda: _handles() <= handles + 2)
 
 
 def _handles() -> int:

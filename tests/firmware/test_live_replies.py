@@ -49,7 +49,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, *, has_sound: bool = True, chunk_s: float = 5) -> AsyncIterator[Desk]:
+async def desk(
+    folder: Path, *, has_sound: bool = True, chunk_s: float = PATIENCE_S
+) -> AsyncIterator[Desk]:
     sounding = Sounding(folder)
     channel = FakeChannel()
     served = ReplyChannel(sounding.live if has_sound else None, chunk_s=chunk_s)

@@ -27,6 +27,7 @@ from firmware.vault.recovery_words import (
     public_text_of,
     recovery_keys_of_words,
 )
+from tests.fakes.waiting import PATIENCE_S
 
 
 class Listener:
@@ -48,7 +49,7 @@ class Listener:
             connection.sendall(self._answer)
 
     def close(self) -> None:
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
         self._server.close()
 
 
@@ -147,7 +148,7 @@ def test_recovery_keeps_the_words_nowhere(tmp_path: Path) -> None:
         [*program, sys.executable, "-B", "-m", "firmware.companion.owner.cli", "recovery"],
         capture_output=True,
         check=True,
-        timeout=30,
+        timeout=10 * PATIENCE_S,
     )
     assert b"recovery_key" in done.stdout
     opened = (tmp_path / "log").read_text()

@@ -18,7 +18,7 @@ from firmware.protocol.grants import OwnerKeys
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import PublishedEvents
 from tests.fakes.pairing_app import PairingApp, code_picture, no_newcomers, read_code
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.fakes.wifi_codes import closed_window
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -281,7 +281,7 @@ class SlowKeys:
 
     def sign(self, data: bytes) -> bytes:
         self.asked.set()
-        assert self.done.wait(5), "the loop waits for this signature"
+        assert self.done.wait(PATIENCE_S), "the loop waits for this signature"
         return self._keys.sign(data)
 
 

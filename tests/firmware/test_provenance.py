@@ -22,6 +22,7 @@ from firmware.protocol.released_part import ReleasedPart
 from tests.fakes.credentials import Fleet, Identity
 from tests.fakes.ffmpeg_reader import read_sound, read_units
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
+from tests.fakes.waiting import PATIENCE_S
 from tests.vectors.make_sound import units_of_sound
 
 CLIP_ID = "c" * 26
@@ -200,7 +201,7 @@ for attempt in (lambda: os.open("/etc/passwd", os.O_RDONLY), socket.socket, os.p
 try: bytearray(10**9); print("large")
 except MemoryError: print("no memory")
 """],
-        capture_output=True, text=True, check=True, timeout=20,
+        capture_output=True, text=True, check=True, timeout=PATIENCE_S,
     )  # fmt: skip
     assert told.stdout.splitlines() == ["Too many open files"] * 3 + ["no memory"]
 
@@ -217,7 +218,7 @@ def refused_by(body: str, tmp_path: Path, fleet: Fleet, mp4: bytes, **options: o
 def test_a_program_that_hangs_is_stopped(tmp_path: Path, fleet: Fleet, mp4: bytes) -> None:
     begun = time.monotonic()
     assert "takes too long" in refused_by("time.sleep(60)", tmp_path, fleet, mp4, timeout_s=0.7)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 50
 
 
 def test_a_program_that_trickles_is_stopped_as_well(

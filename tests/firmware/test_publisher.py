@@ -2,7 +2,6 @@
 card does."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody, Motion, Pressed
 from tests.fakes.clock import ManualClock
-from tests.fakes.waiting import PATIENCE_S
+from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 
 DEVICE = "a" * 20
 
@@ -97,10 +96,8 @@ async def test_closing_tries_what_waits_once_more_and_does_not_hang(outbox: Mood
     teller = EventWriter(outbox, ManualClock())
     outbox.refusals_left = 1
     told = asyncio.create_task(teller.publish(Pressed()))
-    await asyncio.sleep(0.02)
-    begin_s = time.monotonic()
-    await asyncio.to_thread(teller.close)
-    assert time.monotonic() - begin_s < 10
+    await eventually(lambda: outbox.refusals_left == 0)
+    await in_time(asyncio.to_thread(teller.close))
     await told
     assert len(outbox.pending(10)) == 1
 

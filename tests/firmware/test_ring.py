@@ -7,6 +7,7 @@ from collections import deque
 
 from firmware.capture.camera_output import AccessUnit
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S, Ring
+from tests.fakes.waiting import PATIENCE_S
 
 SECOND = 90_000
 
@@ -214,7 +215,7 @@ def test_a_reader_that_stalls_costs_who_adds_nothing() -> None:
     reading = iter(took.units)
     next(reading)
     threading.Thread(target=film, daemon=True).start()
-    assert added.wait(10)  # while the reader stands in the middle
+    assert added.wait(PATIENCE_S)  # while the reader stands in the middle
     assert sum(1 for _ in reading) == 29
 
 

@@ -32,6 +32,7 @@ from firmware.vault.sealed_file import (
     read_header,
 )
 from firmware.vault.storage_key import FileStorageKey
+from tests.fakes.waiting import PATIENCE_S
 
 CIPHERS: list[Cipher] = ["aes-256-gcm", "chacha20-poly1305"]
 RECORDS = [
@@ -409,7 +410,7 @@ SEAL_ON_A_CARD_THAT_FAILS_A_SYNC = """
 def run_apart(script: str, folder: Path, *, under: tuple[str, ...] = ()) -> str:
     program = [*under, sys.executable, "-c", textwrap.dedent(script), str(folder)]
     done = subprocess.run(
-        program, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+        program, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

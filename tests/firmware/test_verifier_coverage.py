@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.fakes.waiting import PATIENCE_S
 from tests.mutation.suites import SUITES
 
 ROOT = Path(__file__).parents[2]
@@ -18,13 +19,13 @@ def test_each_branch_of_consent_is_walked(tmp_path):
         [sys.executable, "-m", "coverage", "run", *measured, *tests],
         cwd=ROOT,
         check=True,
-        timeout=300,
+        timeout=10 * PATIENCE_S,
     )
     subprocess.run(
         [sys.executable, "-m", "coverage", "json", "-q", f"--data-file={data}", "-o", report],
         cwd=ROOT,
         check=True,
-        timeout=60,
+        timeout=10 * PATIENCE_S,
     )
     files = json.loads(report.read_text())["files"]
     assert len(files) == 6, "a new room of consent: name its tests in tests/mutation/suites.py"

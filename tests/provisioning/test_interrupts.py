@@ -199,13 +199,15 @@ def flash(base: Path, card: Path, bundle: Bundle, folder: Path) -> list[object]:
 
 
 def test_a_file_in_a_cards_place(base: Path, bundle: Bundle, tmp_path: Path):
-    stages = set()
-    for free in LINES:
+    wanted, stages = {"writing", "reading back", "customising", "done"}, set()
+    for free in (*LINES, *range(35, PIPE_BYTES, 35)):  # a slow machine tells more lines
+        if free not in LINES and stages >= wanted:
+            break
         card = new_card(tmp_path / "card")
         ended = stopped_at(flash(base, card, bundle, tmp_path), free)
         assert_ended(ended, card)
         stages.add(ended.at)
-    assert stages >= {"writing", "reading back", "customising", "done"}
+    assert stages >= wanted
 
 
 @pytest.mark.parametrize("free", LINES[1::2])
