@@ -80,6 +80,7 @@ async def test_nothing_is_heard_at_the_door_until_a_viewer_talks(tmp_path: Path)
 
         someone.say(type="talk", is_on=True, is_open_line=False)
         await eventually(lambda: there.sounding.speaker.loudest > LOUD // 2)
+        await in_time(told_with(someone, talker="Mary"))
         someone.say(type="talk", is_on=False, is_open_line=False)
         await in_time(told_with(someone, talker=None))
         heard = len(there.sounding.speaker.frames)

@@ -1,6 +1,5 @@
 """A part of a clip leaves as whole groups of pictures, and keeps its proof."""
 
-import asyncio
 import io
 import json
 import subprocess
@@ -25,6 +24,7 @@ from tests.fakes.film_parts import SECONDS, STARTED_MS, Film, from_gop, to_gop
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.heard import HandFeed, tone
 from tests.fakes.recorder import RecordingRig, Shelves, running
+from tests.fakes.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ async def kept(tmp_path: Path) -> tuple[Shelves, ClipRecord]:
     feed = HandFeed()
     rig = RecordingRig(tmp_path, feed=feed)
     async with running(rig):
-        await asyncio.sleep(0.01)
+        await eventually(lambda: feed.has_readers)
         for step in range(100):
             if step == 40:
                 rig.press()

@@ -27,7 +27,6 @@ from tests.fakes.waiting import PATIENCE_S
 
 SEALED = b"".join(bytes([i]) * 1024 * 1024 for i in range(17))
 """Three parts: 8, 8 and 1 MiB."""
-STALL_S = 0.5
 
 
 class Bench:
@@ -51,7 +50,9 @@ class Bench:
 
         return Uploader(
             outgoing=Outgoing(self.folder),
-            bucket=Bucket(self.bucket.origin, parts_at_once=PARTS_AT_ONCE, stall_timeout_s=STALL_S),
+            bucket=Bucket(
+                self.bucket.origin, parts_at_once=PARTS_AT_ONCE, stall_timeout_s=PATIENCE_S
+            ),
             source=random.Random(1),
             sleep=self.sleep,
         )

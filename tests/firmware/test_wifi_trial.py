@@ -22,7 +22,7 @@ from provisioning.wifi_helper import WifiHelper
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet_ca import FleetCa
 from tests.fakes.network_manager import CARDS_UUID, FakeNetworkManager
-from tests.fakes.waiting import eventually, in_time
+from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 from tests.fakes.wifi_codes import HOME
 from tests.fakes.wifi_networks import FakeNetworks, FakeProbe
 
@@ -240,14 +240,14 @@ class Board:
                 ).serve()
             time.sleep(0.01)
 
-    def trial(self, probe: RelayProbe) -> WifiTrial:
+    def trial(self, probe: RelayProbe, trial_s: float) -> WifiTrial:
         clock = SystemClock(is_host_time_trusted=True)
         return WifiTrial(
             networks=NetworkService({"RUNTIME_DIRECTORY": str(self.folder / "run")}, clock=clock),
             probe=probe,
             kept=KeptNetwork(self.folder / "data"),
             clock=clock,
-            trial_s=0.5,
+            trial_s=trial_s,
             retry_s=0.05,
         )
 
@@ -261,7 +261,8 @@ async def test_from_the_code_to_the_profile(tmp_path: Path, is_twin: bool) -> No
     board.thread.start()
     tls = server_tls(FleetCa() if is_twin else pinned, tmp_path, "server")
     async with listening(tls) as port:
-        trial = board.trial(_ByLoopback(host="localhost", port=port, ca_file=ca_file))
+        probe = _ByLoopback(host="localhost", port=port, ca_file=ca_file)
+        trial = board.trial(probe, trial_s=0.5 if is_twin else PATIENCE_S)
         trial.ended.add(outcomes.append)
         running = asyncio.create_task(trial.run())
         trial.want(WANTED)

@@ -328,6 +328,7 @@ async def test_an_index_that_cannot_be_written_is_told_though_clips_can(tmp_path
         for _ in range(12):
             await rig.film(0.25)
             await asyncio.sleep(0.05)
+        await eventually(lambda: rig.card_states)
         assert [state.code for state in rig.card_states] == ["failing"]
         assert "disk I/O error" in rig.card_states[0].detail
 
