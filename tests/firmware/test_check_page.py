@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from firmware.enrolment.check_code import CheckCode
@@ -174,22 +173,16 @@ async def test_every_part_is_named_judged_and_said_what_to_do_in_both_languages(
         assert all(one["does"] for one in told if one["mark"] in ("look", "fail", "todo"))
 
 
-async def next_picture(home: Home, stripe: int = 1) -> httpx2.Response:
-    """Ask for the camera's next picture, and film until it came."""
-    asked = asyncio.create_task(home.web.get("/check/picture.jpg"))
-    while not asked.done():
-        home.bell.checked.film(stripe=stripe)
-        await asyncio.sleep(0.01)
-    return await asked
-
-
 async def test_the_picture_is_a_jpeg_and_its_sharpness_rises_and_falls_with_the_lens(
     home: Home,
 ) -> None:
     await open_check(home)
     figures = []
     for stripe in (8, 2, 8):
-        reply = await next_picture(home, stripe)
+        asked = asyncio.create_task(home.web.get("/check/picture.jpg"))
+        await asyncio.sleep(0.01)
+        home.bell.checked.film(stripe=stripe)
+        reply = await asked
         assert reply.content.startswith(b"\xff\xd8")
         assert reply.headers["cache-control"] == "no-store"
         told = (await home.web.get("/check/now")).json()
@@ -392,7 +385,10 @@ def test_each_pause_is_longer_and_after_fifty_only_the_button_helps(tmp_path: Pa
 async def test_a_camera_that_focuses_by_itself_says_so(home: Home) -> None:
     home.bell.checked.sensor.lens_milli_dioptres = 500
     await open_check(home)
-    await next_picture(home)
+    asked = asyncio.create_task(home.web.get("/check/picture.jpg"))
+    await asyncio.sleep(0.01)
+    home.bell.checked.film()
+    await asked
 
     assert "now at 200 cm" in str((await found(home, "focus"))["says"])
     assert "imx708_wide" in str((await found(home, "picture"))["says"])
