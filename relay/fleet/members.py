@@ -134,6 +134,7 @@ class Members:
         Without the broker a process hears nobody: it would think that it is alone, and claim all.
         """
         self._wake.clear()
+        self._unheard.extend(self._others)  # some may be parted now, and say what is lost
         self._others.clear()
         is_heard = self._bus.is_hearing
         try:
