@@ -6,7 +6,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ from tests.relay.servers import run_relay
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 LEFT_S = 40.0
-RESUMES_S = 30.0
+RESUMES_S = PATIENCE_S
 """Brokers take 4 to 9 s to elect another leader; 5 to 8 s were seen, 10 s is the goal (L6 in
 docs/benchmarks.md measures it); on a busy machine an election may have to be repeated."""
 
@@ -222,7 +222,9 @@ async def test_check_names_a_broker_that_is_away_and_what_lacks_it(cluster: Clus
     assert "doorward-1, doorward-2, doorward-3 are one cluster" in whole[SIZE].detail
     cluster.kill(2)
     found = await check_brokers(cluster.config)
-    assert [one.is_ok for one in found[: SIZE + 1]] == [True, False, True, False]
+    async with asyncio.timeout(PATIENCE_S):  # one that takes long to answer counts as away
+        while [one.is_ok for one in found[: SIZE + 1]] != [True, False, True, False]:
+            found = await check_brokers(cluster.config)
     assert "start it: nats-server -c nats.conf" in found[1].detail
     async with asyncio.timeout(PATIENCE_S):  # if it was the leader, another one is elected first
         while "of 3 brokers 2 answer as one cluster" not in found[SIZE].detail:
@@ -240,26 +242,36 @@ async def test_check_names_the_roles_that_no_process_has(cluster: Cluster) -> No
         found = await check_processes(cluster.config)
         return [f"{word_of(one)} {one.what}: {one.detail}" for one in found]
 
+    async def until_said(*wanted: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):  # a busy process isn't heard each time
+            while await words() != list(wanted):
+                pass
+
+    async def said_while_one_leaves() -> str:
+        async with _member(cluster, "web", "log") as leaving:
+            asked = asyncio.create_task(words())
+            await asyncio.sleep(1.5)
+            await leaving.leave()  # it was heard, and has said goodbye
+            return (await asked)[0]
+
     (none,) = await words()  # as before the first start, which isn't a fault
     assert none.startswith("warn relay processes: none runs")
     assert "relay processes" in {one.what for one in await check(cluster.config)}
     start = "start one with --role notify"
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(_member(cluster, "web", "ingest", "log"))
-        await stack.enter_async_context(_member(cluster, "web", "ingest"))
-        assert await words() == [
-            "ok relay processes: 2 heard: 2 web, 2 ingest, 1 log, 0 notify",
-            "warn role log: one process has it, and nobody takes its place when it dies",
-            f"FAIL role notify: no process has it, so {WITHOUT['notify']}: {start}",
-        ]
-        assert len(first.with_role("web")) == 2  # `check` doesn't count as one of them
-        async with _member(cluster, "log", "notify"), _member(cluster, "notify"):
-            (whole,) = await words()
-            assert whole.endswith("4 heard: 2 web, 2 ingest, 2 log, 2 notify")
-        asked = asyncio.create_task(words())
-        await asyncio.sleep(1.5)
-        await first.leave()  # it was heard, and has said goodbye
-        assert (await asked)[0].endswith("1 heard: 1 web, 1 ingest, 0 log, 0 notify")
+    async with _member(cluster, "web", "ingest") as stays:
+        async with _member(cluster, "web", "ingest", "log"):
+            await until_said(
+                "ok relay processes: 2 heard: 2 web, 2 ingest, 1 log, 0 notify",
+                "warn role log: one process has it, and nobody takes its place when it dies",
+                f"FAIL role notify: no process has it, so {WITHOUT['notify']}: {start}",
+            )
+            assert len(stays.with_role("web")) == 2  # `check` doesn't count as one of them
+            async with _member(cluster, "log", "notify"), _member(cluster, "notify"):
+                await until_said("ok relay processes: 4 heard: 2 web, 2 ingest, 2 log, 2 notify")
+        one = "ok relay processes: 1 heard: 1 web, 1 ingest, 0 log, 0 notify"
+        async with asyncio.timeout(PATIENCE_S):  # on a busy machine it may leave too late
+            while await said_while_one_leaves() != one:
+                pass
     one_machine = replace(cluster.config.broker, urls=cluster.config.broker.servers[:1])
     assert await check_processes(replace(cluster.config, broker=one_machine)) == []
 

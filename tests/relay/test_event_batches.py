@@ -31,7 +31,7 @@ from relay.store import event_ids, events, partitions
 from relay.store.database import Database, Transaction
 from tests.fakes.clock import ManualClock
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
-from tests.fakes.waiting import in_time
+from tests.fakes.waiting import PATIENCE_S, in_time
 from tests.relay import databases
 from tests.relay.http_world import World, open_world
 
@@ -240,8 +240,10 @@ async def test_the_doorbells_that_need_no_turn_come_first_and_each_keeps_its_ord
 
 
 async def test_on_postgresql_a_press_does_not_wait_for_who_hangs_in_the_writers_turn(
-    postgres: str, tmp_path: Path
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("LOCK_TIMEOUT_MS", "IDLE_TIMEOUT_MS"):  # else all goes on by itself
+        monkeypatch.setattr(f"relay.store.postgresql.{name}", int(2_000 * PATIENCE_S))
     with databases.all_on(postgres):
         async with open_world(tmp_path) as world:
             other = await databases.open_database(tmp_path / "relay.sqlite3")
@@ -277,12 +279,12 @@ async def press_while_another_hangs(world: World, other: Database) -> None:
     async with other.begin():  # and hangs
         release = tell(releasing, 1, body=ReleaseCommitted(commitment="c" * 64))
         press = tell(pressing, 1)
-        # Seen to fail (10 s) while the whole batch waited for its turn.
-        await in_time(press.settled.wait(), 8)
+        # Seen to fail while the whole batch waited for its turn.
+        await in_time(press.settled.wait())
         await asyncio.sleep(0.1)  # now it waits for the release's turn
         later = tell(pressing, 2)
-        # Seen to fail (11 s) with the patience of other writers.
-        await in_time(later.settled.wait(), 8)
+        # Seen to fail with the patience of other writers.
+        await in_time(later.settled.wait())
         assert not release.settled.is_set()
     await in_time(release.settled.wait())
     running.cancel()

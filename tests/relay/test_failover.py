@@ -15,7 +15,7 @@ from relay.store import events, fleet
 from relay.store.database import Database
 from relay.store.postgresql import Limits
 from tests.fakes.ports import free_port
-from tests.fakes.waiting import eventually, in_time
+from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 from tests.relay.doorbells import enrol
 from tests.relay.pressing import Pressing
 from tests.relay.servers import Broker, run_relay
@@ -23,8 +23,8 @@ from tests.rigs.postgres import MISSING, Pair, programs, run_pair
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-RESUMES_S = 30.0
-"""A batch whose transaction was lost is handed out again after 20 s at most."""
+RESUMES_S = PATIENCE_S
+"""A batch whose transaction was lost is handed out again after 20 s at most, on an idle machine."""
 
 
 @pytest.fixture

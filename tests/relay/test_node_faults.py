@@ -35,7 +35,7 @@ from tests.rigs.postgres import MISSING, programs, run_pair
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 DISK_BYTES = 100 * 1024 * 1024
-RESUMES_S = 40.0
+RESUMES_S = PATIENCE_S
 """The brokers elect another leader within 9 s, after the full one has given up its streams; on a
 busy machine an election may have to be repeated."""
 ON_A_SMALL_DISK = """

