@@ -53,21 +53,22 @@ from relay.request.published_requests import PublishedRequest, find_published
 from relay.store import thumbnails
 from tests.fakes.log_town import make_town
 from tests.fakes.owner_file import file_of
-from tests.fakes.waiting import in_time
 from tests.flows.browser import Person, sit_down
-from tests.flows.household import WITHOUT_WORKER, app_browser, join_and_pair, note, sealed_note
+from tests.flows.household import (
+    SNAPSHOT,
+    WITHOUT_WORKER,
+    app_browser,
+    join_and_pair,
+    note,
+    sealed_note,
+    until_kept,
+)
 from tests.relay.carrying import carry
 from tests.relay.http_people import Officer, certified_officer, id_of
-from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, asked_of
+from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, asked_of
 
 AGENCY = "Lakeland Police"
 DOOR_PAGE = "http://door.test/confirm"
-UNTIL_SOMETHING_IS_KEPT = """async () => {
-  const { loadAccount } = await import("/account.js");
-  const { readKey } = await import("/vendor/browser/key_store.js");
-  const kept = () => readKey(`snapshot:${loadAccount()?.owner.credential_id}@RELAY/api/v1/`);
-  while (!((await kept())?.tolds.length > 0)) await new Promise((done) => setTimeout(done, 50));
-}""".replace("RELAY", RELAY_URL)
 
 
 @dataclass
@@ -111,9 +112,9 @@ class Home:
         matched = MatchedRequest(**(fields | changes))
         await self.tell(RequestsMatched(requests=[matched]))
 
-    async def tell(self, body: NoteBody) -> None:
+    async def tell(self, body: NoteBody) -> Event:
         """Let the doorbell tell this browser something."""
-        await note(self.world, self.keys, self.owner, body)
+        return await note(self.world, self.keys, self.owner, body)
 
     async def tell_in_slot(self, *bodies: NoteBody) -> None:
         """Let it tell something in its slots' messages, one each."""
@@ -259,8 +260,8 @@ class Home:
     async def close_for(self, hours: int) -> None:
         """Close the app for so many hours."""
         await self.page.reload()  # the relay tells it of this doorbell from now on
-        await self.world.tell(self.device, Motion(zones=[]))
-        await in_time(self.page.evaluate(UNTIL_SOMETHING_IS_KEPT))
+        moved = await self.world.tell(self.device, Motion(zones=[]))
+        await until_kept(self.page, self.owner, SNAPSHOT, moved.id)
         await self.page.goto("about:blank")
         self.world.clock.advance(hours * HOUR_MS / 1000)
         for officer in (self.officer, self.officer.partner):

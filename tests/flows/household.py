@@ -12,12 +12,13 @@ from starlette.types import ASGIApp
 
 from firmware.enrolment.keys import DeviceKeys
 from firmware.protocol.encoding import b64u, new_id, unb64u
-from firmware.protocol.events import Note, Paired
+from firmware.protocol.events import Event, Note, Paired
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.notes import NOTE_TAG, NoteBody, OwnerNote, SignedNote, seal_note
 from relay.store import fleet
 from relay.web.app_server import BUNDLE, build_app_server
 from tests.flows.browser import chromium, kept_listener
+from tests.flows.phone import until
 from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World
 
@@ -35,7 +36,14 @@ KEYS_OF_THIS_BROWSER = """async () => {
   return { token, keys: await ownerKeys(owner) };
 }"""
 
-
+KEEPS = """async ([name, id]) => {
+  const { readKey } = await import("/vendor/browser/key_store.js");
+  return JSON.stringify((await readKey(name)) ?? "").includes(id);
+}"""
+SNAPSHOT = "snapshot:{credential_id}@{relay}"
+NOTES = "notes:{credential_id}@{relay}"
+REQUESTS = "requests"
+"""By what names the app keeps what it has heard; see snapshot.js and its like."""
 GO = """(to) => {
   const before = location.hash;
   location.hash = `#/${to}`;
@@ -48,6 +56,13 @@ async def go(page: Page, where: str) -> None:
     """Go to a page of the app as by a link, until it is there: the one before stays meanwhile."""
     await page.evaluate(GO, where)
     await page.wait_for_selector("main h1:not([data-before])")
+
+
+async def until_kept(page: Page, owner: OwnerKeys, name: str, told_id: str) -> None:
+    """Wait until the app keeps what has this id: to load it anew would end such a write."""
+    credential_id = owner.passkey.credential_id
+    names = name.format(credential_id=credential_id, relay=f"{RELAY_URL}/api/v1/")
+    await until(page, KEEPS, [names, told_id])
 
 
 @cache
@@ -107,9 +122,9 @@ async def set_state(world: World, device: str, state: str) -> None:
     world.hub.state_changed(device, state)  # type: ignore[arg-type]
 
 
-async def note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody) -> None:
+async def note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody) -> Event:
     """Let the doorbell tell the owner's browser something in a sealed note."""
-    await world.tell(keys.device, sealed_note(world, keys, owner, body))
+    return await world.tell(keys.device, sealed_note(world, keys, owner, body))
 
 
 def sealed_note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody) -> Note:

@@ -41,6 +41,7 @@ from tests.flows.asking_doors import WAITING, asking_door
 from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.filmed import GROUPS_MS, filmed, out_of_reach
+from tests.flows.household import REQUESTS, until_kept
 from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, World, open_world
 
 pytestmark = list(IN_ONE_BROWSER)
@@ -366,6 +367,7 @@ async def test_the_list_is_the_last_one_and_says_so_where_the_relay_gives_none(
         row = home.page.locator("#my-requests [data-stands=open]")
         await home.page.goto(f"{OWNER_ORIGIN}/#/requests")
         await expect(row).to_be_visible()
+        await until_kept(home.page, home.owner, REQUESTS, asked.id)
         await home.page.route("**/api/v1/requests", lambda route: route.abort())
         await home.page.reload()
         await expect(home.page.locator("#as-of")).to_contain_text("can't be reached")

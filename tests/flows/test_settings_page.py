@@ -52,7 +52,7 @@ from tests.fakes.waiting import in_time
 from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
 from tests.flows.browser import IN_ONE_BROWSER
 from tests.flows.camera import STYLED, WIDER_THAN_SCREEN
-from tests.flows.household import go
+from tests.flows.household import NOTES, SNAPSHOT, go, until_kept
 from tests.relay.http_people import Owner
 from tests.relay.http_world import DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
 
@@ -117,14 +117,15 @@ ZONES = "camera/{device}/zones"
 
 async def counts(
     home: Home, settings: OwnerSettings, *refused: str, digest: str = "a" * 64
-) -> None:
+) -> Event:
     """Let these settings count at the doorbell, which tells so, and what its file says."""
     home.household = replace(home.household, settings=settings, refused_agencies=frozenset(refused))
     at_ms = home.world.clock.wall_ms()
     await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=at_ms))
-    await home.tell(SettingsNow(statement_digest=digest, settings=settings, at_ms=at_ms))
+    told = await home.tell(SettingsNow(statement_digest=digest, settings=settings, at_ms=at_ms))
     if refused:
         await home.tell(RefusedNow(statement_digest=digest, refused=sorted(refused)))
+    return told
 
 
 async def saved(home: Home) -> OwnerSettings:
@@ -363,10 +364,12 @@ async def test_the_page_says_since_when_it_knows_while_relay_or_doorbell_are_awa
 ) -> None:
     async with home_in_browser(world) as home:
         page = home.page
-        await counts(home, OwnerSettings(revision=1, keep_days=14))
+        told = await counts(home, OwnerSettings(revision=1, keep_days=14))
         await open_settings(page, "doorbell/{device}")
         await expect(page.locator("#to-keep")).to_contain_text("14 days")
         await expect(page.locator("#known-since")).to_have_count(0)
+        await until_kept(page, home.owner, NOTES, told.id)
+        await until_kept(page, home.owner, SNAPSHOT, home.device)
         await page.route("**/api/v1/**", lambda route: route.abort())
         await page.reload()
         await expect(page.locator("#known-since")).to_contain_text("as it was known at")
