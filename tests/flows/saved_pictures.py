@@ -10,7 +10,7 @@ from firmware.protocol.encoding import decode
 from firmware.protocol.requests import SignedRequest
 from relay.tools.agency.cli import main as agency
 from tests.fakes.log_town import make_town
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, window
 from tests.flows.camera import THEMES, WIDTHS_PX, Camera
 from tests.relay.evidence_files import Evidence, Film, Written, make_evidence, with_files
 
@@ -32,8 +32,7 @@ async def take_saved(camera: Camera, folder: Path) -> None:
     agency(["page", "--out", str(folder / "verify.html")])
     async with chromium() as browser:
         for language, locale in LOCALES.items():
-            context = await browser.new_context(locale=locale, offline=True)
-            page = await context.new_page()
+            page = await window(browser, locale=locale, offline=True)
             for state in STATES:
                 await page.goto((folder / "verify.html").as_uri())
                 if state == "damaged":
@@ -44,7 +43,7 @@ async def take_saved(camera: Camera, folder: Path) -> None:
                     papers = folder if state == "checked" else None
                     await _check(page, [written.package], written.key, papers)
                 await _take(camera, page, f"saved-{state}", language)
-            await context.close()
+            await page.context.close()
 
 
 async def _check(page: Page, evidence: list[Path], key: Path | None, papers: Path | None) -> None:

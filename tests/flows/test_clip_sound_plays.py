@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.firmware.test_flash_and_beep import record_flashes_into
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, window
 
 pytestmark = pytest.mark.browser
 
@@ -52,7 +52,7 @@ async def test_chromium_plays_a_clip_with_its_sound_and_hears_each_beep_with_its
     mp4, flashes_s = await record_flashes_into(tmp_path, 8)
     encoded = base64.b64encode(mp4).decode()
     async with chromium("--autoplay-policy=no-user-gesture-required") as browser:
-        page = await browser.new_page()
+        page = await window(browser)
         played = await page.evaluate(PLAY, encoded)
         begins_s = await page.evaluate(LISTEN, encoded)
     print(played, flashes_s, begins_s)

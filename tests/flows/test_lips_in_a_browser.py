@@ -25,7 +25,7 @@ from firmware.system.clock import SystemClock
 from tests.fakes.heard import FlashDoor, HandFeed
 from tests.fakes.peers import SilentViewer, UnwatchedVisit
 from tests.fakes.sink import PictureList
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -133,7 +133,7 @@ async def play() -> list[float]:
     rehearsal = Rehearsal()
     running = asyncio.create_task(rehearsal.run())
     async with chromium("--autoplay-policy=no-user-gesture-required") as browser:
-        page = await browser.new_page()
+        page = await window(browser)
         await page.set_content(PAGE)
         peer = await watch(page, rehearsal)
         await asyncio.sleep(SECONDS)

@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from relay.map.map_data import MapData
-from tests.flows.browser import chromium, pictured_on_failure
+from tests.flows.browser import chromium, pictured_on_failure, window
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.people import choose_cell
 from tests.flows.serving import serving
@@ -104,10 +104,9 @@ async def kept_with(page: Page, text: str) -> AsyncIterator[None]:
 
 async def a_finger_draws_and_does_not_scroll(browser: Browser, page: Page) -> None:
     """Seen to scroll the page, with another shape as the result, without `touchAction`."""
-    phone = await browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
-    await phone.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
+    held = await window(browser, viewport={"width": 360, "height": 740}, has_touch=True)
+    await held.context.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
     await page.goto("about:blank")  # one map at a time
-    held = await phone.new_page()
     await held.goto(f"{RELAY_URL}/agency/requests/new")
     await held.locator("#area").scroll_into_view_if_needed()
     await held.wait_for_selector("#map[data-ready]", timeout=60_000)
@@ -119,7 +118,7 @@ async def a_finger_draws_and_does_not_scroll(browser: Browser, page: Page) -> No
         assert await held.evaluate("scrollY") == scrolled
         count = len(await chosen(held))
         assert count == 0 if mode == "circle" else 1 < count <= 12
-    await phone.close()
+    await held.context.close()
 
 
 async def swipe(page: Page, far: tuple[int, int], *, is_cancelled: bool) -> None:
@@ -234,7 +233,7 @@ async def test_a_jurisdiction_is_drawn_in_shapes_and_taken_as_cells(tmp_path: Pa
         await applicant.confirm()
         host = f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{port}"
         async with chromium(host, *SOFTWARE_WEBGL) as browser:
-            page = await browser.new_page(viewport={"width": 1100, "height": 900})
+            page = await window(browser, viewport={"width": 1100, "height": 900})
             faults: list[str] = []
             page.on("pageerror", lambda error: faults.append(str(error)))
             await page.goto(f"{RELAY_URL}{applicant.path}/area")
@@ -323,12 +322,11 @@ async def test_what_is_written_is_checked_shown_as_an_owner_reads_it_and_kept(
 
 async def nothing_large_is_loaded_before_it_is_wanted(browser: Browser, page: Page) -> None:
     """Open the form in a low window, and look at what it asks for."""
-    other = await browser.new_context(viewport={"width": 800, "height": 500})
-    await other.add_cookies(await page.context.cookies())
-    fresh = await other.new_page()
+    fresh = await window(browser, viewport={"width": 800, "height": 500})
+    await fresh.context.add_cookies(await page.context.cookies())
     loaded: list[str] = []
     fresh.on("request", lambda request: loaded.append(urlsplit(request.url).path))
     await fresh.goto(f"{RELAY_URL}/agency/requests/new", wait_until="networkidle")
     assert "/static/js/request.js" in loaded
     assert [path for path in loaded if "/vendor/" in path or "/map/chooser" in path] == []
-    await other.close()
+    await fresh.context.close()

@@ -22,7 +22,7 @@ from relay.heatmap.publication import LEAST_HOUSEHOLDS
 from relay.map.address_counts import AddressCounts
 from tests.fakes.sequenced_entries import place_entries
 from tests.fakes.town_clock import WindingClock
-from tests.flows.browser import Person, loading, pictured_on_failure, sit_down
+from tests.flows.browser import Person, loading, pictured_on_failure, sit_down, window
 from tests.flows.household import PHONE, app_browser, go, pair
 from tests.flows.test_neighbours_page import (
     TEXT,
@@ -100,7 +100,7 @@ async def test_a_taken_parcel_ends_with_a_given_doorbell(tmp_path: Path) -> None
         await nobody_reads_it_before_the_hour_is_over(world, reader.page)
         await read_post(world, reader.page)
         await report_theft(reader.page)
-        public = await there.browser.new_page()
+        public = await window(there.browser)
         await see_the_month_on_the_map(world, public)
         await see_the_record_change(there, moderator, public)
         await give_a_doorbell_away(there, reader, public)

@@ -26,6 +26,7 @@ from relay.store import door_notices, fleet
 from tests.fakes.door_notices import NoticeWriter, Said, keeper_of
 from tests.fakes.owner_file import file_of
 from tests.flows.asked_home import Home, digest_of, home_in_browser
+from tests.flows.browser import window
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.relay.door_notices import take_in
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World, open_world
@@ -128,7 +129,7 @@ async def test_from_switching_on_to_the_public_page_and_off_again(world: World) 
             await expect(lines).to_contain_text("Kept for 30 days")
             assert await page.evaluate(WIDER_THAN_SCREEN) == []
 
-            passer = await page.context.browser.new_page(locale="sv-SE")  # type: ignore[union-attr]
+            passer = await window(page.context.browser, locale="sv-SE")  # type: ignore[arg-type]
             await passer.goto(address)
             await expect(passer.locator("h1")).to_have_text("Här filmar en dörrklocka")
             await expect(passer.locator("#contact")).to_have_text(CONTACT)

@@ -22,7 +22,7 @@ from relay.web.app_server import BUNDLE
 from tests.fakes.door_notices import NoticeWriter
 from tests.fakes.waiting import eventually
 from tests.flows.asked_home import Home, home_in_browser
-from tests.flows.browser import Person, chromium, sit_down
+from tests.flows.browser import Person, chromium, sit_down, window
 from tests.flows.camera import speak
 from tests.flows.every_page import House, names_of
 from tests.flows.every_page import Page as PageAddress
@@ -239,8 +239,9 @@ async def test_every_view_of_the_owners_app(tmp_path: Path) -> None:
         assert len(addresses) > 15
         inspector, page = Inspector(load_from_bundle), home.page
         await weigh_the_app(inspector, page, "#see")
-        async with await browser_of(page).new_context(locale="sv-SE") as another:
-            await weigh_the_app(inspector, await another.new_page(), "#sign-in")
+        another = await window(browser_of(page), locale="sv-SE")
+        await weigh_the_app(inspector, another, "#sign-in")
+        await another.context.close()
         for number, address in enumerate(addresses):
             ways = (WAYS[0], another_way(number)) if IS_EVERY_WAY else (way_of(number),)
             for language, width, theme in ways:

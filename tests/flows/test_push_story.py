@@ -50,7 +50,7 @@ async def test_a_ring_reaches_a_phone_with_its_picture_and_is_answered(tmp_path:
 
             await door.ring()
             await eventually(lambda: bool(service.sent))
-            (sent,) = service.sent
+            sent = service.sent[0]
             assert sent.headers["content-encoding"] == "aes128gcm"
             assert len(sent.body) == ENCRYPTED_BYTES
             await phone.deliver(phone.at_service.decrypt(sent.body))

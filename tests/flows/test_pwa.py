@@ -11,8 +11,9 @@ from playwright.async_api import Page, expect
 
 from firmware.protocol.events import Pressed
 from relay.web.app_server import build_app_server
-from tests.flows.browser import PATIENCE_MS, chromium
+from tests.flows.browser import chromium, window
 from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.flows.household import SNAPSHOT, until_kept
 from tests.flows.live_session import Visit, visiting
 from tests.flows.phone import IS_INSTALLED, copy_of_the_app, list_anew, until
 from tests.flows.serving import serving
@@ -37,7 +38,14 @@ KEEPS_ONLY = """(kind) => new Promise((resolve) => {
 })"""
 IS_NEWER = "() => getComputedStyle(document.body).getPropertyValue('--newer') === 'yes'"
 BECOMES = """async () => {
-  const { installing } = await navigator.serviceWorker.register("./sw.js", { type: "module" });
+  // The app has registered it as well: what it installs may have gone by now.
+  const options = { type: "module" };
+  let installing = null;
+  while (!installing) {
+    const found = await navigator.serviceWorker.register("./sw.js", options);
+    if (found.active) return found.active.state;
+    installing = found.installing;
+  }
   await new Promise((resolve) => installing.addEventListener("statechange", resolve));
   return installing.state;
 }"""
@@ -75,9 +83,10 @@ async def test_chromium_finds_nothing_that_keeps_it_from_being_installed(tmp_pat
 
 async def test_opens_without_a_network_and_says_from_when_is_what_it_shows(tmp_path: Path) -> None:
     async with installing(tmp_path) as at:
-        await at.world.tell(at.device, Pressed())
+        rang = await at.world.tell(at.device, Pressed())
         await open_twice(at.page)
         await at.page.wait_for_selector("[data-testid=event-pressed]")
+        await until_kept(at.page, at.owner, SNAPSHOT, rang.id)
         await at.person.context.set_offline(True)
         await at.page.reload()
         await expect(at.page.locator("[data-testid=event-pressed]")).to_be_visible()
@@ -146,8 +155,7 @@ async def served(bundle: Path) -> AsyncIterator[tuple[Page, str]]:
             f"--unsafely-treat-insecure-origin-as-secure={OWNER_ORIGIN}",
         ) as browser,
     ):
-        page = await (await browser.new_context(locale="en-GB")).new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page = await window(browser)
         await page.goto(f"{OWNER_ORIGIN}/#/")
         key, config = (
             f"doorward.relay.{RELAY_URL}",

@@ -21,7 +21,7 @@ from relay.tools.agency.cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.saved_page import SAVED_PAGE
 from tests.fakes.log_town import make_town
-from tests.flows.browser import IN_ONE_BROWSER, chromium
+from tests.flows.browser import IN_ONE_BROWSER, chromium, window
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
 from tests.relay.evidence_files import Evidence, Film, Written, make_evidence, with_files
@@ -68,15 +68,14 @@ async def desk(
         pytest.skip("the page isn't built: `npm run vendor`")
     assert main(["page", "--out", str(folder / "verify.html")]) == 0
     async with chromium() as browser:
-        context = await browser.new_context(
-            offline=True, locale=locale, viewport=PHONE, color_scheme=scheme
+        page = await window(
+            browser, offline=True, locale=locale, viewport=PHONE, color_scheme=scheme
         )
-        page = await context.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         await page.goto((folder / "verify.html").as_uri())
         yield Desk(written=written, page=page, asked=asked)
-        await context.close()
+        await page.context.close()
 
 
 def all_at_hand(folder: Path) -> dict[str, Path]:

@@ -31,7 +31,7 @@ from firmware.system.clock import SystemClock
 from tests.fakes.peers import ListedVoice
 from tests.fakes.sound import tone
 from tests.fakes.waiting import PATIENCE_S, eventually
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, window
 from tests.rigs.pulse import MISSING, SoundServer, sound_server
 
 pytestmark = [
@@ -171,7 +171,7 @@ async def calling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_fake_mi
         )
         running = asyncio.create_task(sounding.run())
         async with chromium(*FLAGS) as browser:
-            page = await browser.new_page()
+            page = await window(browser)
             await page.route(
                 "http://localhost/",
                 lambda route: route.fulfill(body=PAGE, content_type="text/html"),

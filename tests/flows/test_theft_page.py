@@ -21,7 +21,7 @@ from relay.heatmap.publication import edition_of
 from relay.map.map_data import MapData
 from relay.store import heatmap as store
 from tests.flows.asked_home import home_in_browser
-from tests.flows.browser import chromium, pictured_on_failure
+from tests.flows.browser import chromium, pictured_on_failure, window
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.serving import serving
 from tests.flows.streets import write_streets
@@ -103,7 +103,7 @@ async def at_the_map(
             ) as browser,
             pictured_on_failure(browser, tmp_path),
         ):
-            page = await browser.new_page(viewport={"width": 1100, "height": 900})
+            page = await window(browser, viewport={"width": 1100, "height": 900})
             faults: list[str] = []
             page.on("pageerror", lambda error: faults.append(str(error)))
             yield world, browser, page
@@ -147,10 +147,9 @@ def packed(text: str) -> int:
 
 async def test_without_javascript_the_picture_and_the_table_are_there(tmp_path: Path) -> None:
     async with at_the_map(tmp_path, some_counts(PLACES)) as (_, browser, _):
-        context = await browser.new_context(
-            java_script_enabled=False, viewport={"width": 390, "height": 844}
+        page = await window(
+            browser, java_script_enabled=False, viewport={"width": 390, "height": 844}
         )
-        page = await context.new_page()
         await page.goto(f"{RELAY_URL}/theft-map")
         await expect(page.locator(".theft-map")).to_be_visible()
         await expect(page.locator("#theft-legend li")).to_have_count(4)

@@ -20,7 +20,7 @@ from tests.fakes.footage import clip_units
 from tests.fakes.marked_film import HEIGHT, SHOWN_CORNER, WIDTH, MarkedCamera, shown_size
 from tests.fakes.peers import UnwatchedVisit
 from tests.fakes.sink import PictureList
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, window
 
 pytestmark = pytest.mark.browser
 
@@ -95,7 +95,7 @@ async def watched(page: Page, rotation: Rotation) -> object:
 async def test_chromium_shows_a_clip_and_live_view_upright() -> None:
     units = clip_units(MarkedCamera().film(20))
     async with chromium("--autoplay-policy=no-user-gesture-required") as browser:
-        page = await browser.new_page()
+        page = await window(browser)
         await page.set_content(PAGE)
         for rotation in ROTATIONS:
             mp4 = plain_mp4(units, width=WIDTH, height=HEIGHT, rotation=rotation)
