@@ -7,14 +7,17 @@ doorbell that has an owner. Each test names what it was seen to fail without.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from firmware.capture.camera_output import SmallPicture
 from firmware.enrolment.check_code import CheckCode
 from firmware.errors import CheckCodeWrong
+from firmware.local_page import check_session
 from firmware.local_page.check_window import CheckWindow, WindowRefused
 from firmware.local_page.ports import PairingView
 from firmware.local_page.web_app import door_app
@@ -24,7 +27,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.local_page import NUMBER, URL, Home, door_page
 from tests.fakes.ownership import Owned
 from tests.fakes.sound import tone
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 
 SEEN = ("/check/now", "/check/picture.jpg")
 DONE = {
@@ -164,17 +167,26 @@ async def test_after_ten_minutes_the_first_browser_is_shut_out_too(home: Home) -
     await is_shut_out(home)
 
 
-async def test_a_picture_on_its_way_when_it_closes_isnt_given(home: Home) -> None:
+async def test_a_picture_on_its_way_when_it_closes_isnt_given(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second look at the slot in `_Pictures.jpeg` in check_session.py."""
     await open_check(home)
+    make, is_begun, is_over = check_session._seen, threading.Event(), threading.Event()
+
+    def take_a_while(small: SmallPicture) -> tuple[bytes | None, int]:
+        is_begun.set()
+        assert is_over.wait(PATIENCE_S)
+        return make(small)
+
+    monkeypatch.setattr(check_session, "_seen", take_a_while)
     asked = asyncio.create_task(home.web.get("/check/picture.jpg"))
     await asyncio.sleep(0.05)
-    large = picture(1, size=(2560, 1920))  # its JPEG takes a while, on a thread
-    home.bell.checked.camera.small.put(large)
-    for _ in range(6):  # through the hub and the slot to the thread
-        await asyncio.sleep(0)
+    home.bell.checked.camera.small.put(picture(1))
+    await eventually(is_begun.is_set)
     assert not asked.done()
     home.bell.checked.window.end()
+    is_over.set()
 
     assert (await asked).content == b""
 

@@ -245,7 +245,12 @@ async def survive(template: Template, folder: Path, fault: Fault) -> bool:
         await doorbell.start()
         await doorbell.until()
         async with strace.attached(doorbell.pid, *fault.options, log=log):
-            await asyncio.sleep(COUNTED_S + RECOVERED_S + SAFE_AFTER_S)
+            began_ns, lives_s = time.monotonic_ns(), COUNTED_S + RECOVERED_S + SAFE_AFTER_S
+            await asyncio.sleep(lives_s)
+            # While a busy machine kept it from going on it made no calls that could fail.
+            await doorbell.until(
+                lambda life: life.went_on_ns(began_ns, time.monotonic_ns()) >= lives_s * S
+            )
         await doorbell.end()
         was_met = any(call.is_injected for call in strace.read_calls(log))
         life = doorbell.lives[-1]

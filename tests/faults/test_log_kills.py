@@ -232,8 +232,10 @@ async def test_killed_at_a_step_it_goes_on_where_it_was(house: LogHouse, point: 
 
 
 async def test_killed_at_random_moments_it_loses_nothing(house: LogHouse) -> None:
-    chance = random.Random(12)
-    for _ in range(KILLS):
+    chance, kills = random.Random(12), 0
+    # On a busy machine it may be killed before it has published anything: then it counts for less.
+    while kills < KILLS or (len(set(house.seen)) <= KILLS // 2 and kills < 5 * KILLS):
+        kills += 1
         process = await house.start_ready()
         end = time.monotonic() + chance.uniform(0.0, 1.5)
         while time.monotonic() < end:
