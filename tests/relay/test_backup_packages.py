@@ -27,6 +27,7 @@ from relay.store import logs as rows
 from relay.store.database import Database
 from relay.store.schema import accounts, doorbells, requests
 from tests.fakes.lost_relay import LosableRelay, make_relay
+from tests.fakes.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ async def test_what_was_erased_after_the_backup_stays_erased(
                 tx, package_id=package_id, why="withdrawn", now_ms=0
             )
             await packages.set_erasing(tx, package_id, from_state="delivered")
-        await logs.logged(pending)
+        await logs.logged(pending, timeout_s=PATIENCE_S)
     del relay.packages.objects[f"lakeland/{package_id}"]
     relay.lose_machine()
     restored = await relay.restore(tmp_path / "backup", tmp_path / "new")

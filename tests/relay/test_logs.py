@@ -34,6 +34,13 @@ from tests.relay.databases import ON_SQLITE_ONLY, open_database
 ORIGIN = "example.lakeland/custody"
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine log for longer than who asks at a relay is let wait."""
+    defaults = Logs.logged.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "timeout_s", PATIENCE_S)
+
+
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = await open_database(tmp_path / "relay.sqlite3")

@@ -38,6 +38,7 @@ from relay.web.public.app import PublicFace
 from relay.web.public.services import PublicLogs, PublicServices
 from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.log_house import LogKeys, MemoryBucket, make_keys, make_logs
+from tests.fakes.waiting import PATIENCE_S
 from tests.relay.databases import open_database
 from tests.relay.register_town import RegisterTown
 
@@ -82,7 +83,7 @@ async def house_in(
             )
             entry = CustodyLeaf(body=leaf).encode()
             pending = await logs.add(tx, "custody", entry, key=str(number))
-    await logs.logged(pending)
+    await logs.logged(pending, timeout_s=PATIENCE_S)
 
     async with database.read() as tx:
         (first,) = await entries(tx, "register", 0, 1)
@@ -197,7 +198,7 @@ async def test_an_entrys_file_is_named_the_same_when_the_log_has_grown(house: Ho
     entry = CustodyLeaf(body=SlotLeaf(slot=1, root="a" * 64)).encode()
     async with house.database.begin() as tx:
         pending = await house.logs.add(tx, "custody", entry, key="slot")
-    assert (await house.logs.logged(pending)).size == 4
+    assert (await house.logs.logged(pending, timeout_s=PATIENCE_S)).size == 4
     file = 'href="/log/custody/tile/entries/000.p/3"'
     after = (await house.http.get("/entries/custody/1")).text
     assert (file in before, file in after) == (True, True)
