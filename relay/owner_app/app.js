@@ -44,7 +44,7 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {(token: string, owner: Owner, lastsMs: number) => void} signIn
  * @property {(how?: {isKnown?: boolean}) => void} signOut
  */
-/** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: the page speaks for itself; only those who hear it need the title */
+/** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: it is only heard */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
 
 /** The places, in their order; the first page is the door's. @type {readonly (readonly [string, import("./icons.js").IconName])[]} */
@@ -57,7 +57,7 @@ const PLACES = [
 ];
 /** A page that takes longer to come leaves the one before. */
 const SLOW_MS = 300;
-/** What the relay's clock and this one may go apart in the month that a session lasts. */
+/** By which the relay's clock and this one may differ. */
 const CLOCKS_MAY_DIFFER_MS = 60_000;
 
 class App {

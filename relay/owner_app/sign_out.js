@@ -9,7 +9,6 @@ import { pause } from "./pause.js";
 import * as snapshot from "./snapshot.js";
 import { forgetWorkerStore, readPush } from "./worker_store.js";
 
-/** A doorbell is asked twice meanwhile, each time through the relay. */
 const WAIT_MS = 20_000;
 
 /**

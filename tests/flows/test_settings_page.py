@@ -377,6 +377,27 @@ async def test_the_page_says_since_when_it_knows_while_relay_or_doorbell_are_awa
         home.person.faults.clear()  # each call that failed
 
 
+async def test_a_row_isnt_drawn_anew_under_the_finger(world: World) -> None:
+    """Seen to fail, the tap lost, while `living` in views/parts.js drew whatever was pressed."""
+    async with home_in_browser(world) as home:
+        page, row = home.page, home.page.locator("#to-keep")
+        await counts(home, OwnerSettings(revision=1, keep_days=14))
+        await open_settings(page, "doorbell/{device}")
+        await expect(row).to_contain_text("14 days")
+        for days, leads_on in ((15, False), (16, True)):
+            await row.hover()
+            await page.mouse.down()
+            told = await counts(home, OwnerSettings(revision=days, keep_days=days))
+            await until_kept(page, home.owner, NOTES, told.id)
+            await expect(row).to_contain_text(f"{days - 1} days")
+            if not leads_on:
+                await page.locator("h1").hover()
+            await page.mouse.up()
+            if not leads_on:
+                await expect(row).to_contain_text(f"{days} days")
+        await page.wait_for_url("**/keep")
+
+
 async def test_a_hold_is_let_go_and_a_refused_agency_waits_for_the_door(world: World) -> None:
     async with home_in_browser(world) as home:
         now_ms = world.clock.wall_ms()

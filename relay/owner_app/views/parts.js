@@ -12,6 +12,7 @@ import { WireError } from "../vendor/protocol/encoding.js";
 
 /** @typedef {import("../app.js").Context} Context */
 
+const CLICK_MS = 100;
 /** Errors of code that not every page has, by their names. @type {Record<string, string>} */
 const KNOWN_BY_NAME = { PasskeyDeclined: "error.passkey", NotOwnPasskey: "error.not_own_passkey" };
 
@@ -102,8 +103,8 @@ export class Folds {
 }
 
 /**
- * Draws now and whenever the household or the contact to it changes, until the reader leaves. What
- * was scrolled sideways, and where the focus was, stay.
+ * Draws now and whenever the household or the contact to it changes, until the reader leaves; not
+ * under a finger. What was scrolled sideways, and where the focus was, stay.
  * @param {Pick<Context, "household" | "left">} context
  * @param {(redraw: () => void) => (Node | false | null | Node[])[]} content
  * @param {number} [everyMs] as well, for what says how long ago something was
@@ -119,11 +120,17 @@ export function living({ household, left }, content, everyMs = 0) {
       document.getElementById(focused)?.focus({ preventScroll: true });
     }
   };
+  let isPressed = false;
+  const look = () => isPressed || left.aborted || redraw();
+  const release = () => isPressed && setTimeout(() => ((isPressed = false), look()), CLICK_MS);
   redraw();
-  household.addEventListener("change", redraw, { signal: left });
-  household.addEventListener("contact", redraw, { signal: left });
+  place.addEventListener("pointerdown", () => (isPressed = true));
+  addEventListener("pointerup", release, { signal: left });
+  addEventListener("pointercancel", release, { signal: left });
+  household.addEventListener("change", look, { signal: left });
+  household.addEventListener("contact", look, { signal: left });
   if (everyMs > 0) {
-    const timer = setInterval(redraw, everyMs);
+    const timer = setInterval(look, everyMs);
     left.addEventListener("abort", () => clearInterval(timer));
   }
   return place;
