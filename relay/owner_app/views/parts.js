@@ -127,6 +127,7 @@ export function living({ household, left }, content, everyMs = 0) {
   place.addEventListener("pointerdown", () => (isPressed = true));
   addEventListener("pointerup", release, { signal: left });
   addEventListener("pointercancel", release, { signal: left });
+  addEventListener("contextmenu", release, { signal: left });
   household.addEventListener("change", look, { signal: left });
   household.addEventListener("contact", look, { signal: left });
   if (everyMs > 0) {
